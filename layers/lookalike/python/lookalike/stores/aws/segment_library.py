@@ -46,7 +46,10 @@ PicturesOf = Callable[[str], Iterator[Sequence[Picture]]]
 class _State:
     """What was read: the list of segments and its item, the entries behind it, and what they come to together.
 
-    ``last`` is the number of the last entry that was read.
+    Attributes
+    ----------
+    last : number of the last entry that was read.
+    is_shared : whether others read these segments, too. Those that could not be written are in this process alone.
     """
 
     item: Item | None
@@ -55,6 +58,11 @@ class _State:
     entries: tuple[Entry, ...]
     layers: Layers
     last: int
+    is_shared: bool = True
+
+    def newer(self, rows: Sequence[IndexRow]) -> list[IndexRow]:
+        """Return those of these rows that others cannot have read yet."""
+        return (self.layers if self.is_shared else replace(self.layers, segments=(), current=())).newer(rows)
 
     def with_entries(self, entries: Sequence[Entry]) -> _State:
         """Return the state with the entries after its last one. Raises UnusableLogError."""
@@ -65,7 +73,7 @@ class _State:
             rows += entry.rows
         every = (*self.entries, *entries)
         last = every[-1].number if every else self.last
-        return _State(self.item, self.manifest, self.base, every, self.base.under(rows), last)
+        return replace(self, entries=every, layers=self.base.under(rows), last=last)
 
 
 class SegmentLibrary:
@@ -111,7 +119,7 @@ class SegmentLibrary:
             return work(self.make_again(str(error), layers))
 
     def append(self, rows: Sequence[IndexRow]) -> None:
-        """Write rows; those that the log has, or newer ones, are left out. Raises Unavailable."""
+        """Write rows, but those of which the index has the same revision or a newer one. Raises Unavailable."""
         for some in in_entries(rows):
             self._append(some)
 
@@ -121,6 +129,9 @@ class SegmentLibrary:
             state = self._current()
             rows = sum(len(entry.rows or ()) for entry in state.entries)
             if rows < self._limits.log_rows:
+                return
+            if not state.is_shared:
+                self.make_again()
                 return
             try:
                 self._compactor.compact(state.item, state.manifest, state.layers, state.last)
@@ -158,8 +169,7 @@ class SegmentLibrary:
         for _ in range(_MAX_ATTEMPTS):
             with self._lock:
                 state = self._current()
-                log = state.layers.log
-                new = [row for row in rows if row.id not in log or row.version > log[row.id].version]
+                new = state.newer(rows)
                 if not new:
                     return
                 if self._log.append(state.last + 1, new):
@@ -227,7 +237,7 @@ class SegmentLibrary:
         manifest = self._compactor.publish(item, previous, last, (), new)
         base = Layers.of(self.library, new.in_memory(manifest))
         if manifest is None:
-            return _State(item, replace(previous, cut=last), base, (), base, last)
+            return _State(item, replace(previous, cut=last), base, (), base, last, is_shared=False)
         return _State(manifest_attributes(manifest), manifest, base, (), base, last)
 
 

@@ -82,6 +82,22 @@ class Layers:
         kept = {row.id: row for row, is_beaten in zip(written, beaten.tolist(), strict=True) if not is_beaten}
         return Layers(self.library, self.segments, tuple(current), kept)
 
+    def newer(self, rows: Sequence[IndexRow]) -> list[IndexRow]:
+        """Return those of these rows whose version is greater than the one that is held."""
+        held = np.full(len(rows), -1, np.int64)
+        hashes = hashes_of(row.id for row in rows)
+        for segment, mask in zip(self.segments, self.current, strict=True):
+            found = segment.find(hashes)
+            there = found >= 0
+            there[there] = mask[found[there]]
+            held[there] = _versions(segment)[found[there]]
+        return [
+            row
+            for row, version in zip(rows, held.tolist(), strict=True)
+            if 2 * row.revision + row.removed > version
+            and (row.id not in self.log or row.version > self.log[row.id].version)
+        ]
+
     def live_rows(self, model: str | None = None) -> int:
         """Return the number of live pictures, of a model alone if it is given."""
         sealed = sum(

@@ -552,6 +552,7 @@ PARAMETERS = """
     OpenSearchInstances OpenSearchStorage IndexSeconds PurgeTimeout PurgeSchedule PurgeAfterDays RequestRate
     RequestBurst IndexConcurrency IngestConcurrency SpendingLimit PerSecond CountUsage BriefRequired KeepUploads
     UploadDays PublicHosts LogLevel LogRetentionDays AlarmTopic Canary CanarySchedule
+    Metrics JobsSchedule
 """
 OUTPUTS = (
     "ApiUrl Uploads Table Originals VectorStore OpenSearch Key UploadDeadLetters IndexDeadLetters PurgeDeadLetters "

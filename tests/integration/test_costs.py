@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,11 +18,12 @@ from lookalike.domain.search import Generation
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.model_path import find_model
 from lookalike.handlers.process_ports import serving
-from lookalike.ports import Ports
+from lookalike.ports import Ports, VectorIndex
 from lookalike.service.purge import purge
 from lookalike.settings import Settings
 from lookalike.stores.aws.dynamodb_applications import DynamoApplications
 from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
+from lookalike.stores.aws.dynamodb_embeddings import DynamoEmbeddings
 from lookalike.stores.aws.dynamodb_generations import DynamoGenerations
 from lookalike.stores.aws.dynamodb_maps import DynamoMaps
 from lookalike.stores.aws.kms_sealer import KmsSealer
@@ -30,6 +31,8 @@ from lookalike.stores.aws.opensearch_admin import create_index
 from lookalike.stores.aws.opensearch_client import connect
 from lookalike.stores.aws.opensearch_index import OpenSearchIndex
 from lookalike.stores.aws.s3_objects import CONFIG, S3Store
+from lookalike.stores.aws.segment_models import SegmentModels
+from lookalike.stores.aws.segment_objects import SegmentObjects
 from lookalike.verification.verifier import FeatureMapVerifier
 from tests.conftest import ALICE
 from tests.servers.dynamodb import server
@@ -38,7 +41,7 @@ from tests.servers.opensearch import server as opensearch
 from tests.support import documents, photographs
 from tests.support.baidu import Caller, picture
 from tests.support.emulated import aws
-from tests.support.fakes import SetClock, memory_ports
+from tests.support.fakes import SetClock, memory_ports, with_stores
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,14 +51,19 @@ FIXED = 9.8
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Ports over stores that count their calls. ``calls``: those of S3 and KMS by name, and requests to OpenSearch."""
+    """Ports over stores that count their calls. ``calls``: those of S3 and KMS by name, and requests to OpenSearch.
+
+    ``segments`` makes the index of a new process without OpenSearch.
+    """
 
     fresh: Callable[[], Ports]
+    segments: Callable[[], VectorIndex]
     calls: Counter[str]
     clock: SetClock
+    counted: tuple[str, ...] = ("PutObject", "index", "Decrypt")
 
     def cost(self, call: Callable[[Ports], object]) -> tuple[float, ...]:
-        """Read units, write units, objects put, requests to the index, uses of the key.
+        """Read units, write units, objects put, requests to the index (with segments: objects got), uses of the key.
 
         Measured as a function's first call: with empty caches of applications, indices and libraries' sizes.
         """
@@ -63,7 +71,7 @@ class Bench:
         self.calls.clear()
         with counted(server.client()) as units, serving(ports):
             call(ports)
-        return units.read, units.written, *(self.calls[name] for name in ("PutObject", "index", "Decrypt"))
+        return units.read, units.written, *(self.calls[name] for name in self.counted)
 
 
 @pytest.fixture
@@ -102,7 +110,22 @@ def bench() -> Iterator[Bench]:
                 clock=clock,
             )
 
-        yield Bench(fresh, calls, clock)
+        def segments() -> VectorIndex:
+            embeddings = DynamoEmbeddings(table)
+            return SegmentModels(table, SegmentObjects(s3, "originals"), DynamoCatalog(table), embeddings).shared
+
+        yield Bench(fresh, segments, calls, clock)
+
+
+@pytest.fixture
+def bench_of_segments(bench: Bench) -> Bench:
+    """The same stores, with segments in place of OpenSearch."""
+    index = bench.segments
+
+    def fresh() -> Ports:
+        return with_stores(bench.fresh(), index=index())
+
+    return replace(bench, fresh=fresh, counted=("PutObject", "GetObject", "Decrypt"))
 
 
 def measured(bench: Bench, library: str) -> dict[str, tuple[float, ...]]:
@@ -130,9 +153,13 @@ def table(header: str) -> list[list[str]]:
     return documents.table("docs/cost.md", header)
 
 
-def calls() -> dict[str, tuple[float, ...]]:
+def calls(header: str = "call | table read units") -> dict[str, tuple[float, ...]]:
     """What the page says a call takes: read units, write units, objects put, requests to the index, keys used."""
-    return {row[0]: tuple(float(cell) for cell in row[1:]) for row in table("call | table read units")}
+    return {row[0]: tuple(float(cell) for cell in row[1:]) for row in table(header)}
+
+
+#: Beginning of the table of calls with segments, whose fourth number is that of objects got.
+WITH_SEGMENTS = "call with segments | table read units"
 
 
 @pytest.mark.skipif(server.missing() is not None, reason=f"units are counted by DynamoDB itself: {server.missing()}")
@@ -140,6 +167,11 @@ def test_calls_take_what_the_page_says(bench: Bench) -> None:
     assert measured(bench, "same_hq") == calls()
     for operation, cost in measured(bench, "similar").items():
         assert all(one <= said for one, said in zip(cost, calls()[operation], strict=True)), operation
+
+
+@pytest.mark.skipif(server.missing() is not None, reason=f"units are counted by DynamoDB itself: {server.missing()}")
+def test_calls_with_segments_take_what_the_page_says(bench_of_segments: Bench) -> None:
+    assert measured(bench_of_segments, "same_hq") == calls(WITH_SEGMENTS)
 
 
 def month(pictures: int, nodes: int, instance: str, disk: int) -> tuple[float, float, float]:

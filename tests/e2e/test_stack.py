@@ -46,7 +46,8 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 def searches_segments(stack: account.Stack) -> bool:
     """Whether the stack has no domain."""
-    return stack.outputs["VectorStore"] == "segments"
+    store: str = stack.outputs["VectorStore"]
+    return store == "segments"
 
 
 def client(stack: account.Stack, keys: Keys) -> Any:

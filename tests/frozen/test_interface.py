@@ -72,7 +72,7 @@ def test_settings() -> None:
 #: Every command with its options, and its arguments by their names.
 OPTIONS = {
     "serve": "--data --backend --stack --host --port --watch --purge --no-purge --existing --sample",
-    "setup": "--stack --shards --replicas --refresh --fill --rebuild --keys --no-keys",
+    "setup": "--stack --shards --replicas --refresh --fill --rebuild --move-index --keys --no-keys",
     "keys create": "--name --data --stack --tenant --kind --per-second --per-day --in-total --capacity --from --may --library --json",
     "keys show": "--name --data --stack --json",
     "keys list": "--data --stack --json",

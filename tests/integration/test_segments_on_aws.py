@@ -400,10 +400,14 @@ def test_a_reader_that_may_not_write_answers_all_the_same(account: Account, monk
     """It makes the index in its own memory, once."""
     name = a_log_in_segments(account, 30)
     account.s3.delete_object(Bucket=BUCKET, Key=name)
-    reader, read = account.process(), []
-    monkeypatch.setattr(
-        account, "pictures_of", lambda library: read.append(library) or Account.pictures_of(account, library)
-    )
+    read: list[str] = []
+    pictures_of = account.pictures_of
+
+    def counting(library: str) -> Iterator[Sequence[Picture]]:
+        read.append(library)
+        return pictures_of(library)
+
+    monkeypatch.setattr(account, "pictures_of", counting)
     reader = account.process()
 
     def refuse(*_args: object) -> None:

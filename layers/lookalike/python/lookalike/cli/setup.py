@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,9 +13,10 @@ from lookalike.cli.setup_indices import IndexSetup, RequestedLayout
 from lookalike.cli.setup_segments import fill_segments
 from lookalike.cli.store_options import StackOption, aws_settings, command_line
 from lookalike.domain.application import Application
+from lookalike.errors import SettingsError
 from lookalike.ports.clock import unix_milliseconds
 from lookalike.service.applications import create_application
-from lookalike.settings import SEGMENTS
+from lookalike.settings import OPENSEARCH, SEGMENTS
 
 if TYPE_CHECKING:
     from lookalike.settings import Settings
@@ -44,6 +46,10 @@ def setup(
         bool,
         typer.Option("--rebuild", help="Make new indices beside those in use, fill them, and change over to them."),
     ] = False,
+    move_index: Annotated[
+        bool,
+        typer.Option("--move-index", help="Fill the vector store that is not in use, before a deployment with it."),
+    ] = False,
     keys: Annotated[
         bool, typer.Option("--keys/--no-keys", help="Whether to make an application where there is none.")
     ] = True,
@@ -56,8 +62,10 @@ def setup(
     settings = aws_settings(stack)
     from lookalike.stores.aws.account import Account  # noqa: PLC0415 - not everybody has its packages
 
-    account = Account(settings)
-    refused = _prepare_store(account, settings, RequestedLayout(shards, replicas, refresh), fill=fill, rebuild=rebuild)
+    account, layout = Account(settings), RequestedLayout(shards, replicas, refresh)
+    if move_index:
+        raise typer.Exit(1 if _fill_other(settings, layout) else 0)
+    refused = _prepare_store(account, settings, layout, fill=fill, rebuild=rebuild)
     _ensure_application(account, stack, create=keys)
     raise typer.Exit(1 if refused else 0)
 
@@ -71,6 +79,26 @@ def _prepare_store(account: Account, settings: Settings, layout: RequestedLayout
     else:
         refused = _prepare_indices(IndexSetup(settings, account, layout), fill=fill, rebuild=rebuild)
     store.note(settings.vector_store)
+    return refused
+
+
+def _fill_other(settings: Settings, layout: RequestedLayout) -> int:
+    """Fill the vector store that is not in use; returns the number of rows that it refused.
+
+    Raises SettingsError if it is a domain that is not there.
+    """
+    from lookalike.stores.aws.account import Account  # noqa: PLC0415 - not everybody has its packages
+
+    other = OPENSEARCH if settings.vector_store == SEGMENTS else SEGMENTS
+    if other == OPENSEARCH and settings.opensearch is None:
+        raise SettingsError("there is no domain yet: deploy with VectorStore=opensearch, which makes one and fills it")
+    others = replace(settings, vector_store=other)
+    account, refused = Account(others), 0
+    if other == SEGMENTS:
+        _prepare_segments(account, fill=True)
+    else:
+        refused = _prepare_indices(IndexSetup(others, account, layout), fill=True, rebuild=False)
+    typer.echo(f"Now deploy with VectorStore={other}; what is written until then is filled by that deployment's setup.")
     return refused
 
 

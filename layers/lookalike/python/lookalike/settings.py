@@ -17,6 +17,10 @@ Network = IPv4Network | IPv6Network
 #: The vector indices that an account may have.
 OPENSEARCH, SEGMENTS = VECTOR_STORES = ("opensearch", "segments")
 
+#: Pictures of an application that functions search well by themselves: their vectors are in memory, and are read within the
+#: seconds of a first call.
+MAX_IN_SEGMENTS = 300_000
+
 
 def _flag(text: str) -> bool:
     values = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
@@ -268,6 +272,11 @@ class Settings:
     def on_aws(self) -> bool:
         """Whether the stores are those of an AWS account, and not this machine's."""
         return self.table is not None
+
+    @property
+    def index_capacity(self) -> int | None:
+        """Pictures of an application up to which the index is meant; None if that is its operator's to know."""
+        return MAX_IN_SEGMENTS if self.on_aws and self.vector_store == SEGMENTS else None
 
 
 #: Settings that locate the stores of an AWS account: all of them are set, or none; without a domain where segments are

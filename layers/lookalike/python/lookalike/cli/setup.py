@@ -39,9 +39,7 @@ def setup(
     refresh: Annotated[
         str | None, typer.Option(help="How long a write may stay unseen, as OpenSearch writes it. [default: 500ms]")
     ] = None,
-    fill: Annotated[
-        bool, typer.Option("--fill", help="Fill the indices from the table, beside what is written.")
-    ] = False,
+    fill: Annotated[bool, typer.Option("--fill", help="Fill the indices from the table, beside writes.")] = False,
     rebuild: Annotated[
         bool,
         typer.Option("--rebuild", help="Make new indices beside those in use, fill them, and change over to them."),
@@ -56,17 +54,17 @@ def setup(
 ) -> None:
     """Make the indices and the first application, if they are not there, and print the application's keys.
 
-    Keys are printed on a terminal; elsewhere, the command that prints them. Indices that are there are brought to
-    --replicas and --refresh; other --shards take --rebuild.
+    Indices that are there are brought to --replicas and --refresh; other --shards take --rebuild.
     """
     settings = aws_settings(stack)
     from lookalike.stores.aws.account import Account  # noqa: PLC0415 - not everybody has its packages
 
     account, layout = Account(settings), RequestedLayout(shards, replicas, refresh)
     if move_index:
-        raise typer.Exit(1 if _fill_other(settings, layout) else 0)
-    refused = _prepare_store(account, settings, layout, fill=fill, rebuild=rebuild)
-    _ensure_application(account, stack, create=keys)
+        refused = _fill_other(settings, layout)
+    else:
+        refused = _prepare_store(account, settings, layout, fill=fill, rebuild=rebuild)
+        _ensure_application(account, stack, create=keys)
     raise typer.Exit(1 if refused else 0)
 
 

@@ -7,6 +7,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from lookalike.domain.library import Kind
 from lookalike.domain.picture import Key, Picture
 from lookalike.domain.search import Query, TagFilter
 from lookalike.errors import Unavailable
+from lookalike.ports import VectorIndex
 from lookalike.stores.aws import segment_compaction, segment_objects
 from lookalike.stores.aws.dynamodb_keys import ItemKey, log_partition
 from lookalike.stores.aws.dynamodb_table import Table
@@ -26,12 +28,13 @@ from lookalike.stores.aws.segment_compaction import Limits
 from lookalike.stores.aws.segment_index import MAX_RESIDENT, SegmentIndex
 from lookalike.stores.aws.segment_log import SegmentLog
 from lookalike.stores.aws.segment_manifest import Manifest, manifest_of
+from lookalike.stores.aws.segment_models import SegmentModels
 from lookalike.stores.aws.segment_objects import PREFIX, SegmentObjects
 from tests.contract.rows import MODEL, deleted, random_vectors, row
 from tests.servers.dynamodb import server
 from tests.support.emulated import aws
 from tests.support.examples import examples
-from tests.support.fakes import MemoryIndex, SetClock
+from tests.support.fakes import MemoryCatalog, MemoryEmbeddings, MemoryIndex, SetClock
 
 LIBRARY = "shop"
 VECTORS = random_vectors(3000, seed=31)
@@ -489,3 +492,53 @@ def test_forgetting_leaves_nothing_and_begins_anew(account: Account) -> None:
 
 def test_the_thresholds_are_those_that_the_docs_name() -> None:
     assert segment_compaction.Limits() == Limits(log_rows=256, dead_share=0.25, max_rows=131_072, kept_ms=3_600_000)
+
+
+@pytest.fixture
+def rows_of_two_models() -> tuple[MemoryCatalog, MemoryEmbeddings, list[Picture]]:
+    """A catalog of pictures with vectors of one model, and those of another model beside it, for all but the last."""
+    catalog, embeddings, made = MemoryCatalog(), MemoryEmbeddings(), rows(0, 6)
+    for number, one in enumerate(made):
+        catalog.put(one, None)
+        if one is not made[-1]:
+            embeddings.put("model-2", one.object_key, VECTORS[100 + number], b"")
+    return catalog, embeddings, made
+
+
+def model_called(name: str) -> Any:
+    return SimpleNamespace(model=name)
+
+
+def nearest_of(index: VectorIndex, model: str, vector: Any) -> list[str]:
+    query = Query(Kind.SIMILAR, (LIBRARY,), model, vector.astype(np.float32)[None], 1)
+    return [one.key.id for one in index.search(query)]
+
+
+@pytest.mark.parametrize("kept", ["model-1", "model-2"])
+def test_a_further_models_index_is_beside_the_one_in_use_until_one_of_them_goes(
+    account: Account, rows_of_two_models: tuple[MemoryCatalog, MemoryEmbeddings, list[Picture]], kept: str
+) -> None:
+    catalog, embeddings, made = rows_of_two_models
+
+    def process() -> SegmentModels:
+        return SegmentModels(account.table, SegmentObjects(account.s3, BUCKET), catalog, embeddings)
+
+    models = process()
+    assert nearest_of(models.shared, "model-1", VECTORS[2]) == ["p2"]
+    models.make(model_called("model-2"))
+    models.make(model_called("model-2"))
+    first, second = models.of(model_called("model-1")), models.of(model_called("model-2"))
+    assert nearest_of(second, "model-2", VECTORS[102]) == ["p2"], "made from what there is of the other model"
+    assert second.count(LIBRARY) == 5
+    second.write([made[5].shown_with("model-2", VECTORS[105])])
+    assert nearest_of(process().of(model_called("model-2")), "model-2", VECTORS[105]) == ["p5"]
+    assert (first.count(LIBRARY), second.count(LIBRARY)) == (6, 6)
+    assert nearest_of(first, "model-2", VECTORS[102]) == []
+
+    gone = {"model-1", "model-2"} - {kept}
+    models.drop(gone.pop(), kept)
+    vector = VECTORS[2] if kept == "model-1" else VECTORS[102]
+    for index in (models.shared, process().shared, process().of(model_called(kept))):
+        assert nearest_of(index, kept, vector) == ["p2"]
+    partitions = [item["sk"]["S"] for item in account.table.query(log_partition(""))]
+    assert partitions == [f"{LIBRARY}@" if kept == "model-1" else f"{LIBRARY}@model-2"]

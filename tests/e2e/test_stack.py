@@ -143,7 +143,7 @@ def test_a_picture_larger_than_a_request_is_sent_to_the_bucket(stack: account.St
     )
     state = httpx.get(f"{api}/index", auth=auth, timeout=60).json()
     generations = set() if searches_segments(stack) else {"same", "similar", "product"}
-    assert (state["pictures"], set(state["generations"])) == (1, generations)
+    assert (state["pictures"], set(state.get("generations", ()))) == (1, generations)
     shown = httpx.get(f"{api}/libraries/large/pictures/a/image", auth=auth, timeout=60)
     assert shown.status_code == 307
     original = httpx.get(shown.headers["location"], timeout=60)  # without keys, which S3 would refuse beside its own

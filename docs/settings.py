@@ -36,6 +36,7 @@ _GROUPS: Mapping[str, Sequence[str]] = {
         "table",
         "bucket",
         "opensearch",
+        "vector_store",
         "key",
         "uploads",
         "dead_letters",

@@ -134,6 +134,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lookalike.ports",
         "lookalike.settings",
         "lookalike.stores",
+        "lookalike.stores.segments",
     },
     "lookalike.stores.local": {
         "lookalike.domain",
@@ -152,7 +153,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lookalike.observability",
         "lookalike.ports",
         "lookalike.stores",
+        "lookalike.stores.segments",
     },
+    # The format that both keep segments in.
+    "lookalike.stores.segments": {"lookalike.domain", "lookalike.stores"},
     # What all of them share.
     "lookalike.ports": {"lookalike.domain", "lookalike.limits", "lookalike.settings"},
     "lookalike.domain": {"lookalike.errors"},
@@ -235,7 +239,13 @@ NOT_DEPLOYED = {
     "lookalike.stores.vectors",
 }
 
-_STORES = {"lookalike.stores", "lookalike.stores.aws", "lookalike.stores.local", "lookalike.stores.vectors"}
+_STORES = {
+    "lookalike.stores",
+    "lookalike.stores.aws",
+    "lookalike.stores.local",
+    "lookalike.stores.segments",
+    "lookalike.stores.vectors",
+}
 _WIRE = {
     "lookalike.wire",
     "lookalike.wire.baidu",
@@ -301,6 +311,7 @@ VENDOR_FREE = (
     "lookalike.stores",
     "lookalike.stores.aws",
     "lookalike.stores.local",
+    "lookalike.stores.segments",
     "lookalike.stores.vectors",
     "lookalike.embedding",
     "lookalike.verification",

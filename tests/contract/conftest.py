@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 
+from lookalike.domain.picture import Picture
 from lookalike.ports import (
     Applications,
     Catalog,
@@ -36,6 +37,9 @@ from lookalike.stores.aws.dynamodb_uploads import DynamoUploads
 from lookalike.stores.aws.opensearch_index import OpenSearchIndex
 from lookalike.stores.aws.s3_models import S3Models
 from lookalike.stores.aws.s3_objects import CONFIG, S3Store
+from lookalike.stores.aws.segment_compaction import Limits
+from lookalike.stores.aws.segment_index import LIMITS, SegmentIndex
+from lookalike.stores.aws.segment_objects import SegmentObjects
 from lookalike.stores.local.model_folder import ModelFolder
 from lookalike.stores.local.original_files import FolderStore
 from lookalike.stores.local.sqlite_stores import SqliteStores
@@ -135,6 +139,30 @@ def opensearch(_folder: Path) -> Iterator[OpenSearchIndex]:
     yield shared_index()
 
 
+@contextmanager
+def segments(_folder: Path, limits: Limits = LIMITS) -> Iterator[SegmentIndex]:
+    """Segments in S3 beside a log in the table."""
+    with aws() as make:
+        client = make("s3", config=CONFIG)
+        client.create_bucket(Bucket="originals")
+        yield SegmentIndex(
+            server.new_table(), SegmentObjects(client, "originals"), lambda _uid: iter(()), limits=limits
+        )
+
+
+@contextmanager
+def segments_compacting_early(folder: Path) -> Iterator[SegmentIndex]:
+    """Makes and merges segments after every few writes."""
+    with segments(folder, Limits(log_rows=3, kept_ms=0)) as index:
+        write = index.write
+
+        def write_and_compact(pictures: Sequence[Picture], *, wait: bool = True) -> None:
+            write(pictures, wait=False)
+
+        index.write = write_and_compact  # type: ignore[method-assign]
+        yield index
+
+
 def memory(fake: Callable[[], T]) -> Opening[T]:
     """The fakes that other tests trust, held to the same contracts."""
     return lambda _folder: nullcontext(fake())
@@ -195,6 +223,8 @@ VECTOR_INDICES: dict[str, Opening[VectorIndex]] = {
     "faiss compacting early": faiss_compacting_early,
     "faiss in files": faiss_in_files,
     "opensearch": opensearch,
+    f"segments {DYNAMODB}": segments,
+    f"segments compacting early {DYNAMODB}": segments_compacting_early,
     "memory": memory(MemoryIndex),
 }
 PICTURE_STORES: dict[str, Opening[PictureStore]] = {

@@ -1,4 +1,4 @@
-"""The stack, built and deployed into an account on this machine, with a real OpenSearch beside it.
+"""The stack, built and deployed into an account on this machine: with a real OpenSearch beside it, and with segments.
 
 The account runs functions with a Python of its own, which has to be Lambda's 3.13. Where there is none, all of this is
 skipped, and nothing else tests a deployment: CI says so in its last lines.
@@ -41,20 +41,27 @@ pytestmark = pytest.mark.timeout(900)  # a build and a deployment are in the fir
 STACK_PATIENCE = 150_000
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[account.Stack]:
+@pytest.fixture(scope="module", params=["opensearch", "segments"])
+def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[account.Stack]:
     if (reason := account.missing()) is not None:
         pytest.skip(f"no deployed stack: {reason}")
-    url = opensearch.shared()
+    url = opensearch.shared() if request.param == "opensearch" else None
     with account.running(tmp_path_factory.mktemp("account")) as here:
         yield account.Stack(
             here,
             url,
+            VectorStore=request.param,
             PurgeAfterDays="0",
             PurgeSchedule="rate(1 minute)",
             Canary="true",
             CanarySchedule="rate(365 days)",
         )
+
+
+def searches_segments(stack: account.Stack) -> bool:
+    """Whether the stack has no domain."""
+    store: str = stack.outputs["VectorStore"]
+    return store == "segments"
 
 
 def client(stack: account.Stack, keys: Keys) -> Any:
@@ -149,7 +156,8 @@ def test_a_picture_larger_than_a_request_is_sent_to_the_bucket(stack: account.St
         "an add by an id of one's own may be repeated all the same"
     )
     state = httpx.get(f"{api}/index", auth=auth, timeout=60).json()
-    assert (state["pictures"], set(state["generations"])) == (1, {"same", "similar", "product"})
+    generations = set() if searches_segments(stack) else {"same", "similar", "product"}
+    assert (state["pictures"], set(state.get("generations", ()))) == (1, generations)
     shown = httpx.get(f"{api}/libraries/large/pictures/a/image", auth=auth, timeout=60)
     assert shown.status_code == 307
     original = httpx.get(shown.headers["location"], timeout=60)  # without keys, which S3 would refuse beside its own
@@ -315,6 +323,9 @@ def test_setting_up_again_changes_nothing(stack: account.Stack) -> None:
 
 def test_its_indices_can_be_filled_again(stack: account.Stack) -> None:
     said = stack.account.run(".venv/bin/lookalike", "setup", "--stack", stack.name, "--fill")
+    if searches_segments(stack):
+        assert re.search(r"^Filled segments: +[0-9,]+ pictures in [0-9,]+ libraries$", said, re.MULTILINE)
+        return
     assert len(re.findall(r"^Filled \w+: +[0-9,]+ rows, 0 refused$", said, re.MULTILINE)) == len(Kind)
 
 

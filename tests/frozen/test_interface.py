@@ -52,7 +52,7 @@ PACKAGE = ROOT / "layers/lookalike/python/lookalike"
 # -- Settings ----------------------------------------------------------------------------------------------------------
 
 SETTINGS = """
-    LOOKALIKE_DATA LOOKALIKE_TABLE LOOKALIKE_BUCKET LOOKALIKE_OPENSEARCH LOOKALIKE_KEY LOOKALIKE_MODEL
+    LOOKALIKE_DATA LOOKALIKE_TABLE LOOKALIKE_BUCKET LOOKALIKE_OPENSEARCH LOOKALIKE_VECTOR_STORE LOOKALIKE_KEY LOOKALIKE_MODEL
     LOOKALIKE_MODEL_THREADS LOOKALIKE_MIN_SIDE LOOKALIKE_MIN_AGREEMENT LOOKALIKE_BRIEF_REQUIRED LOOKALIKE_PURGE_AFTER_DAYS
     LOOKALIKE_GROUP_PICTURES LOOKALIKE_GROUP_THRESHOLD LOOKALIKE_BATCH_PICTURES LOOKALIKE_KEEP_UPLOADS
     LOOKALIKE_WATCH LOOKALIKE_DEAD_LETTERS LOOKALIKE_WAIT_FOR_INDEX LOOKALIKE_INDEX_SECONDS LOOKALIKE_PUBLIC_HOSTS
@@ -72,7 +72,7 @@ def test_settings() -> None:
 #: Every command with its options, and its arguments by their names.
 OPTIONS = {
     "serve": "--data --backend --stack --host --port --watch --purge --no-purge --existing --sample",
-    "setup": "--stack --shards --replicas --refresh --fill --rebuild --keys --no-keys",
+    "setup": "--stack --shards --replicas --refresh --fill --rebuild --move-index --keys --no-keys",
     "keys create": "--name --data --stack --tenant --kind --per-second --per-day --in-total --capacity --from --may --library --json",
     "keys show": "--name --data --stack --json",
     "keys list": "--data --stack --json",
@@ -305,6 +305,11 @@ MESSAGES = [
     "the index is made again from the catalog: its list of files is not used, as {}",
     "the index is made again from the catalog: its log of changes cannot be read ({})",
     "the index keeps no files at present ({}); it works on, and the next start takes longer",
+    "an index's log stays as it is",
+    "entries of an index's log are left: {}",
+    "segments of the index are left: {}",
+    "segments of the index could not be written: {}",
+    "the index of a library is made again from the catalog: {}",
     "the index did not take all rows",
     "the index does not say how full a group is",
     "the index keeps rows",
@@ -543,13 +548,14 @@ def test_fields_of_all_log_lines() -> None:
 # -- The template ------------------------------------------------------------------------------------------------------
 
 PARAMETERS = """
-    Architecture PictureMemory PlainMemory RequestTimeout OpenSearchEndpoint OpenSearchArn OpenSearchInstance
+    Architecture PictureMemory PlainMemory RequestTimeout VectorStore OpenSearchEndpoint OpenSearchArn OpenSearchInstance
     OpenSearchInstances OpenSearchStorage IndexSeconds PurgeTimeout PurgeSchedule PurgeAfterDays RequestRate
     RequestBurst IndexConcurrency IngestConcurrency SpendingLimit PerSecond CountUsage BriefRequired KeepUploads
     UploadDays PublicHosts LogLevel LogRetentionDays AlarmTopic Canary CanarySchedule
+    Metrics JobsSchedule
 """
 OUTPUTS = (
-    "ApiUrl Uploads Table Originals OpenSearch Key UploadDeadLetters IndexDeadLetters PurgeDeadLetters "
+    "ApiUrl Uploads Table Originals VectorStore OpenSearch Key UploadDeadLetters IndexDeadLetters PurgeDeadLetters "
     "JobsDeadLetters DashboardUrl"
 )
 

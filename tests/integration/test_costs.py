@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,18 +18,22 @@ from lookalike.domain.search import Generation
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.model_path import find_model
 from lookalike.handlers.process_ports import serving
-from lookalike.ports import Ports
+from lookalike.ports import Ports, VectorIndex
 from lookalike.service.purge import purge
 from lookalike.settings import Settings
 from lookalike.stores.aws.dynamodb_applications import DynamoApplications
 from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
+from lookalike.stores.aws.dynamodb_embeddings import DynamoEmbeddings
 from lookalike.stores.aws.dynamodb_generations import DynamoGenerations
 from lookalike.stores.aws.dynamodb_maps import DynamoMaps
+from lookalike.stores.aws.dynamodb_table import Table
 from lookalike.stores.aws.kms_sealer import KmsSealer
 from lookalike.stores.aws.opensearch_admin import create_index
 from lookalike.stores.aws.opensearch_client import connect
 from lookalike.stores.aws.opensearch_index import OpenSearchIndex
 from lookalike.stores.aws.s3_objects import CONFIG, S3Store
+from lookalike.stores.aws.segment_models import SegmentModels
+from lookalike.stores.aws.segment_objects import SegmentObjects
 from lookalike.verification.verifier import FeatureMapVerifier
 from tests.conftest import ALICE
 from tests.servers.dynamodb import server
@@ -48,14 +52,18 @@ FIXED = 9.8
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Ports over stores that count their calls. ``calls``: those of S3 and KMS by name, and requests to OpenSearch."""
+    """Ports over stores that count their calls. ``calls``: those of S3 and KMS by name, and requests to OpenSearch.
+
+    ``noted``: which of them are reported.
+    """
 
     fresh: Callable[[], Ports]
     calls: Counter[str]
     clock: SetClock
+    noted: tuple[str, ...]
 
     def cost(self, call: Callable[[Ports], object]) -> tuple[float, ...]:
-        """Read units, write units, objects put, requests to the index, uses of the key.
+        """Read units, write units, objects put, requests to the index (with segments: objects got), uses of the key.
 
         Measured as a function's first call: with empty caches of applications, indices and libraries' sizes.
         """
@@ -63,46 +71,76 @@ class Bench:
         self.calls.clear()
         with counted(server.client()) as units, serving(ports):
             call(ports)
-        return units.read, units.written, *(self.calls[name] for name in ("PutObject", "index", "Decrypt"))
+        return units.read, units.written, *(self.calls[name] for name in self.noted)
 
 
-@pytest.fixture
-def bench() -> Iterator[Bench]:
-    table, calls, clock = server.new_table(), Counter[str](), SetClock(1_767_323_045_000)
-    embedder, search = OnnxEmbedder(find_model(None)), connect(opensearch.shared())
-    name = f"costs-{uuid4().hex}"
-    for kind in Kind:
-        create_index(search, f"{name}-{kind}", replicas=0, refresh_interval="10ms")
-        DynamoGenerations(table).save_generation(kind, Generation(f"{name}-{kind}", (f"{name}-{kind}",)), None)
-    perform = search.transport.perform_request
+#: Makes the index of a process, given the table and S3.
+MakeIndex = Callable[[Table, Any], VectorIndex]
 
-    def counting(*arguments: Any, **options: Any) -> Any:
-        calls["index"] += 1
-        return perform(*arguments, **options)
 
-    search.transport.perform_request = counting  # type: ignore[method-assign]
-    with aws() as make, closing(search):
+@contextmanager
+def counting(make_index: MakeIndex, calls: Counter[str], noted: tuple[str, ...]) -> Iterator[Bench]:
+    """A bench with this index, which notes these calls."""
+    dynamodb, clock, embedder = server.new_table(), SetClock(1_767_323_045_000), OnnxEmbedder(find_model(None))
+    with aws() as make:
         s3, kms = make("s3", config=CONFIG), make("kms")
         s3.create_bucket(Bucket="originals")
         for client in (s3, kms):
             client.meta.events.register("after-call.*.*", lambda model, **_: calls.update([model.name]))
         sealer = KmsSealer(kms, kms.create_key()["KeyMetadata"]["Arn"])
-        DynamoApplications(table, sealer).save_application(ALICE)
+        DynamoApplications(dynamodb, sealer).save_application(ALICE)
 
         def fresh() -> Ports:
             return memory_ports(
                 settings=Settings(purge_after_days=0),
-                applications=DynamoApplications(table, sealer),
-                catalog=DynamoCatalog(table),
-                maps=DynamoMaps(table),
+                applications=DynamoApplications(dynamodb, sealer),
+                catalog=DynamoCatalog(dynamodb),
+                maps=DynamoMaps(dynamodb),
                 originals=S3Store(s3, "originals"),
-                index=OpenSearchIndex(search, DynamoGenerations(table), seconds=opensearch.PATIENCE),
+                index=make_index(dynamodb, s3),
                 embedder=embedder,
                 verifier=FeatureMapVerifier(embedder.match_scorer),
                 clock=clock,
             )
 
-        yield Bench(fresh, calls, clock)
+        yield Bench(fresh, calls, clock, noted)
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    """With OpenSearch."""
+    calls, search, name = Counter[str](), connect(opensearch.shared()), f"costs-{uuid4().hex}"
+    for kind in Kind:
+        create_index(search, f"{name}-{kind}", replicas=0, refresh_interval="10ms")
+    perform = search.transport.perform_request
+
+    def perform_and_count(*arguments: Any, **options: Any) -> Any:
+        calls["index"] += 1
+        return perform(*arguments, **options)
+
+    search.transport.perform_request = perform_and_count  # type: ignore[method-assign]
+
+    def index(table: Table, _s3: Any) -> VectorIndex:
+        generations = DynamoGenerations(table)
+        for kind in Kind:
+            if generations.generation(kind) is None:
+                generations.save_generation(kind, Generation(f"{name}-{kind}", (f"{name}-{kind}",)), None)
+        return OpenSearchIndex(search, generations, seconds=opensearch.PATIENCE)
+
+    with closing(search), counting(index, calls, ("PutObject", "index", "Decrypt")) as made:
+        yield made
+
+
+@pytest.fixture
+def bench_of_segments() -> Iterator[Bench]:
+    """With segments."""
+
+    def index(table: Table, s3: Any) -> VectorIndex:
+        embeddings = DynamoEmbeddings(table)
+        return SegmentModels(table, SegmentObjects(s3, "originals"), DynamoCatalog(table), embeddings).shared
+
+    with counting(index, Counter(), ("PutObject", "GetObject", "Decrypt")) as made:
+        yield made
 
 
 def measured(bench: Bench, library: str) -> dict[str, tuple[float, ...]]:
@@ -130,9 +168,13 @@ def table(header: str) -> list[list[str]]:
     return documents.table("docs/cost.md", header)
 
 
-def calls() -> dict[str, tuple[float, ...]]:
+def calls(header: str = "call | table read units") -> dict[str, tuple[float, ...]]:
     """What the page says a call takes: read units, write units, objects put, requests to the index, keys used."""
-    return {row[0]: tuple(float(cell) for cell in row[1:]) for row in table("call | table read units")}
+    return {row[0]: tuple(float(cell) for cell in row[1:]) for row in table(header)}
+
+
+#: Beginning of the table of calls with segments, whose fourth number is that of objects got.
+WITH_SEGMENTS = "call with segments | table read units"
 
 
 @pytest.mark.skipif(server.missing() is not None, reason=f"units are counted by DynamoDB itself: {server.missing()}")
@@ -142,8 +184,25 @@ def test_calls_take_what_the_page_says(bench: Bench) -> None:
         assert all(one <= said for one, said in zip(cost, calls()[operation], strict=True)), operation
 
 
+@pytest.mark.skipif(server.missing() is not None, reason=f"units are counted by DynamoDB itself: {server.missing()}")
+def test_calls_with_segments_take_what_the_page_says(bench_of_segments: Bench) -> None:
+    assert measured(bench_of_segments, "same_hq") == calls(WITH_SEGMENTS)
+
+
 def month(pictures: int, nodes: int, instance: str, disk: int) -> tuple[float, float, float]:
     """Dollars for the domain, for storage and for calls, by the page's formula and prices."""
+    price, stored, spent = spent_by(pictures, calls(), 0)
+    domain = nodes * (730 * price[f"an hour of {instance}"] + disk * price["a GB of a domain's disk for a month"])
+    return domain, stored, spent
+
+
+def spent_by(
+    pictures: int, taken: Mapping[str, tuple[float, ...]], per_million_asked: float
+) -> tuple[Mapping[str, float], float, float]:
+    """Prices, and dollars for storage and for calls, given what calls take.
+
+    ``per_million_asked``: dollars for a million of what stands in the fourth place.
+    """
     price = {row[0]: float(row[1]) for row in table("unit | price")}
     often = {"add": 1 / 10, "search": 1 / 2, "update": 1 / 100, "delete": 1 / 100, "purge": 1 / 100}
     seconds = {"add": 0.5, "search": 0.4}
@@ -154,12 +213,13 @@ def month(pictures: int, nodes: int, instance: str, disk: int) -> tuple[float, f
         return price["a million function runs"] + spent + 1e6 * 2e-6 * price["a GB of logs"]
 
     spent = 0.0
-    for operation, (reads, writes, puts, _, keys) in calls().items():
+    for operation, (reads, writes, puts, asked, keys) in taken.items():
         millions = pictures * often[operation] / 1e6
         spent += millions * (
             reads * price["a million table read units"]
             + writes * price["a million table write units"]
             + puts * price["a million S3 puts"]
+            + asked * per_million_asked
             + keys * price["a million uses of the key"]
             + price["a million HTTP requests"]
             + runs(seconds.get(operation, 0.1))
@@ -168,8 +228,7 @@ def month(pictures: int, nodes: int, instance: str, disk: int) -> tuple[float, f
     stored = pictures * (
         11e-6 * price["a GB in the table for a month, with recovery"] + 200e-6 * price["a GB of originals for a month"]
     )
-    domain = nodes * (730 * price[f"an hour of {instance}"] + disk * price["a GB of a domain's disk for a month"])
-    return domain, stored, spent
+    return price, stored, spent
 
 
 @pytest.mark.parametrize("row", table("pictures | domain"), ids=lambda row: row[0])
@@ -182,6 +241,35 @@ def test_months_cost_what_the_formula_says(row: list[str]) -> None:
         round(spent),
         round(domain + stored + spent + FIXED),
     ]
+
+
+def month_with_segments(pictures: int, metrics: str) -> tuple[float, float, float]:
+    """Dollars for storage, for what is there although nobody calls, and for calls."""
+    price = {row[0]: float(row[1]) for row in table("unit | price")}
+    _, stored, spent = spent_by(pictures, calls(WITH_SEGMENTS), price["a million S3 gets"])
+    stored += pictures * 1e-6 * price["a GB of originals for a month"]
+    watched = {"none": 0, "few": 10, "all": 21}[metrics] * price["an alarm for a month"]
+    watched += 20 * price["a custom metric for a month"] if metrics == "all" else 0
+    runs = (
+        730
+        * 4
+        * (
+            price["a million function runs"] / 1e6
+            + 0.1 * price["a function's second at 1769 MB"]
+            + 2e-6 * price["a GB of logs"]
+        )
+    )
+    return stored, price["the key for a month"] + watched + runs + stored, spent
+
+
+@pytest.mark.parametrize("row", table("pictures with segments | metrics"), ids=lambda row: f"{row[0]} {row[1]}")
+def test_months_without_a_domain_cost_what_the_formula_says(row: list[str]) -> None:
+    stored, idle, spent = month_with_segments(int(row[0].replace(",", "")), row[1])
+    assert [float(cell) for cell in row[2:]] == [round(one, 2) for one in (stored, idle, spent, idle + spent)]
+
+
+def test_a_stack_of_a_hundred_thousand_pictures_costs_two_dollars_while_nobody_calls() -> None:
+    assert month_with_segments(100_000, "none")[1] <= 2
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/aws.md"])

@@ -17,7 +17,8 @@ from lookalike.domain.picture import Key, Picture
 from lookalike.domain.search import Candidate, Query, TagFilter
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.model_path import find_model
-from lookalike.stores.vectors import compaction, inner_products, listed_codes, sealed_segment
+from lookalike.stores.segments import inner_products
+from lookalike.stores.vectors import compaction, listed_codes, sealed_segment
 from lookalike.stores.vectors import index as index_module
 from lookalike.stores.vectors import library_index as library_index_module
 from lookalike.stores.vectors.index import FaissIndex

@@ -27,9 +27,10 @@ from lookalike.stores.local import picture_row, snapshot
 from lookalike.stores.local.catalog_changes import CatalogChanges
 from lookalike.stores.local.picture_folder import PictureFolder
 from lookalike.stores.local.sqlite_stores import SqliteStores
-from lookalike.stores.vectors import file_keeper, library_index, segment_file, segment_folder
+from lookalike.stores.segments import segment_file
+from lookalike.stores.segments.checked_blocks import BLOCK_BYTES, CheckedBlocks, DamagedSegmentError, block_sums
+from lookalike.stores.vectors import file_keeper, library_index, segment_folder
 from lookalike.stores.vectors import index as index_module
-from lookalike.stores.vectors.checked_blocks import BLOCK_BYTES, CheckedBlocks, DamagedSegmentError, block_sums
 from lookalike.stores.vectors.file_keeper import FileKeeper
 from lookalike.stores.vectors.index import FaissIndex
 from lookalike.stores.vectors.scans import Codebook

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from uuid import uuid4
 
@@ -196,3 +197,54 @@ def test_a_rebuild_begun_with_other_shards_says_so(account: Account, monkeypatch
     interrupt_setup(monkeypatch, 0, "--rebuild", "--shards", "2")
     other = setup("--rebuild", "--shards", "3")
     assert "of an interrupted rebuild, has 2; pass --shards 2" in str(other.exception)
+
+
+def with_store(monkeypatch: pytest.MonkeyPatch, store: str) -> Account:
+    """The account after a deployment with this vector store."""
+    monkeypatch.setenv("LOOKALIKE_VECTOR_STORE", store)
+    return Account(aws_settings(None))
+
+
+def found(account: Account) -> list[str]:
+    """Ids that a search finds in a function that starts now."""
+    query = Query(Kind.SIMILAR, ("uid",), MODEL, unit(1).astype(np.float32)[None], 1000)
+    return sorted(one.key.id for one in account.index.search(query))
+
+
+def test_an_index_moves_to_segments_and_back(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    boto3.client("s3").create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    assert setup().exit_code == 0
+    for number in range(3):
+        account.catalog.put(row("uid", f"p{number}"), None)
+    assert setup("--fill").exit_code == 0
+
+    moved = setup("--move-index")
+    assert moved.exit_code == 0, moved.output
+    assert re.search(r"^Filled segments: +3 pictures in 1 libraries$", moved.stdout, re.MULTILINE)
+    assert "deploy with VectorStore=segments" in moved.stdout
+    account.catalog.put(row("uid", "p3"), None)  # meanwhile, and OpenSearch alone hears of it
+    account.catalog.put(deleted(row("uid", "p0"), 2), 1)
+
+    segments = with_store(monkeypatch, "segments")
+    assert found(segments) == ["p0", "p1", "p2"], "as they were filled"
+    assert "3 pictures in 1 libraries" in setup().stdout
+    assert found(with_store(monkeypatch, "segments")) == found(segments) == ["p1", "p2", "p3"]
+    assert "Filled" not in setup().stdout, "once is enough"
+
+    account.catalog.put(row("uid", "p4"), None)
+    segments.index.write([row("uid", "p4")])
+    back = setup("--move-index")
+    assert "deploy with VectorStore=opensearch" in back.stdout, back.output
+    with_store(monkeypatch, "opensearch")
+    again = setup()
+    assert "5 rows, 0 refused" in again.stdout, "a stack's setup fills what was away"
+    assert searchable(account) == ["p1", "p2", "p3", "p4"]
+
+
+def test_an_index_cannot_move_to_a_domain_that_is_not_there(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    setup()
+    monkeypatch.setenv("LOOKALIKE_OPENSEARCH", "")
+    with_store(monkeypatch, "segments")
+    refused = setup("--move-index")
+    assert refused.exit_code != 0
+    assert "VectorStore=opensearch" in str(refused.exception) + refused.output

@@ -128,13 +128,11 @@ class Stack:
 
     name = "lookalike-dev"
 
-    def __init__(self, account: Account, opensearch: str, **parameters: str) -> None:
+    def __init__(self, account: Account, opensearch: str | None, **parameters: str) -> None:
         self.account = account
-        parameters = {
-            "OpenSearchEndpoint": opensearch,
-            "OpenSearchArn": "arn:aws:es:eu-west-1:000000000000:domain/beside",
-            **parameters,
-        }
+        if opensearch is not None:
+            arn = "arn:aws:es:eu-west-1:000000000000:domain/beside"
+            parameters = {"OpenSearchEndpoint": opensearch, "OpenSearchArn": arn, **parameters}
         overrides = " ".join(f"""'{name}="{value}"'""" for name, value in parameters.items())
         self._deploy = ("make", "deploy", "ENV=dev", f"OPTIONS=--no-progressbar --parameter-overrides {overrides}")
         self.deploy()

@@ -61,11 +61,35 @@ class Template:
             for operation, function in self.functions().items()
         }
 
-    def value(self, given: Any) -> Any:
-        """A property's value when every parameter has its default."""
+    def value(self, given: Any, **parameters: str) -> Any:
+        """A property's value when every parameter has its default, but for those that are given."""
         if isinstance(given, dict) and "Ref" in given:
-            return self.source["Parameters"][given["Ref"]]["Default"]
+            return parameters.get(given["Ref"], self.source["Parameters"][given["Ref"]]["Default"])
+        if isinstance(given, dict) and "Fn::If" in given:
+            condition, met, unmet = given["Fn::If"]
+            return self.value(met if self.holds({"Condition": condition}, **parameters) else unmet, **parameters)
         return given
+
+    def holds(self, condition: Any, **parameters: str) -> bool:
+        """Whether a condition is met, likewise."""
+        ((kind, said),) = condition.items()
+        if kind == "Condition":
+            return self.holds(self.source["Conditions"][said], **parameters)
+        if kind == "Fn::Equals":
+            first, second = (str(self.value(one, **parameters)) for one in said)
+            return first == second
+        outcomes = [self.holds(one, **parameters) for one in said]
+        return {"Fn::Not": lambda: not outcomes[0], "Fn::And": lambda: all(outcomes), "Fn::Or": lambda: any(outcomes)}[
+            kind
+        ]()
+
+    def there(self, kind: str, **parameters: str) -> dict[str, Resource]:
+        """The resources of a type that these parameters make."""
+        return {
+            name: resource
+            for name, resource in self.of_type(kind).items()
+            if "Condition" not in resource or self.holds({"Condition": resource["Condition"]}, **parameters)
+        }
 
 
 @pytest.fixture(scope="session")

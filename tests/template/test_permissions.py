@@ -7,6 +7,7 @@ import fnmatch
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote_plus
@@ -19,8 +20,10 @@ from functions.jobs.app import handler as jobs
 from functions.purge.app import handler as purge
 from lookalike.domain.application import Application, Policy
 from lookalike.domain.library import Kind
+from lookalike.domain.picture import Picture
 from lookalike.domain.staged import StagedId
 from lookalike.handlers.process_ports import serving
+from lookalike.ports import Ports, VectorIndex
 from lookalike.settings import Settings
 from lookalike.stores.aws.dynamodb_applications import DynamoApplications
 from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
@@ -33,12 +36,16 @@ from lookalike.stores.aws.dynamodb_uploads import DynamoUploads
 from lookalike.stores.aws.kms_sealer import KmsSealer
 from lookalike.stores.aws.s3_objects import S3Store, S3Uploads
 from lookalike.stores.aws.s3_staging import PREFIX, S3Staging
+from lookalike.stores.aws.segment_compaction import Limits
+from lookalike.stores.aws.segment_index import SegmentIndex
+from lookalike.stores.aws.segment_objects import SegmentObjects
 from lookalike.stores.aws.sqs_dead_letters import SqsDeadLetters
 from lookalike.wire.native import session_tokens
 from tests.conftest import ALICE
+from tests.contract.rows import row
 from tests.support.baidu import Caller, event, form, handle, picture
 from tests.support.emulated import aws
-from tests.support.fakes import SetClock, memory_ports
+from tests.support.fakes import SetClock, memory_ports, with_stores
 from tests.support.jumdata import Client
 from tests.support.native import NativeCaller, image
 from tests.support.qiniu import GroupCaller, one
@@ -253,9 +260,49 @@ def lives_without_pictures(does: Callable[..., None], caller: Caller, clock: Set
     does("token", nobody.call, "POST", "/session", {"once": once})
 
 
-@pytest.fixture(scope="module")
-def done() -> dict[str, set[Did]]:
-    """What every function does to the stores, in lives of pictures that come by all roads."""
+def lives_of_uploads(does: Callable[..., None], s3: Any, context: SimpleNamespace) -> None:
+    """An upload, others of its name, and one that is no picture."""
+    for number, body in enumerate((picture(7), picture(8), picture(8, "BMP"), b"no picture")):
+        name = f"uploads/{ALICE.app_id}/same_hq/a picture"
+        etag = s3.put_object(Bucket="uploads", Key=name, Body=body)["ETag"].strip('"')
+        stored = {
+            "key": quote_plus(name, safe="/"),
+            "sequencer": f"{number:04x}",
+            "eTag": etag,
+            "size": len(body),
+        }
+        record = {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "uploads"}, "object": stored}}
+        sent = {"Records": [{"messageId": "1", "body": json.dumps({"Records": [record]})}]}
+        does("ingest", ingest, sent, context)
+
+
+def _with_segments(ports: Ports, table: Table, s3: Any) -> Ports:
+    """The ports with segments that are made, merged and removed after every few writes."""
+
+    def pictures_of(library: str) -> Iterator[Sequence[Picture]]:
+        yield ports.catalog.pictures(library, None, 1000)
+
+    objects = SegmentObjects(s3, "originals")
+    return with_stores(ports, index=SegmentIndex(table, objects, pictures_of, limits=Limits(log_rows=3, kept_ms=0)))
+
+
+#: The vector stores. The first stands for OpenSearch, whose calls are not watched.
+_INDICES: dict[str, Callable[[Ports, Table, Any], Ports]] = {
+    "opensearch": lambda ports, _table, _s3: ports,
+    "segments": _with_segments,
+}
+
+
+def _replays(does: Callable[..., None], index: VectorIndex) -> None:
+    """Write rows as the table's stream brings them, twice."""
+    written = [row("replayed", str(number), revision=number + 1) for number in range(4)]
+    for batch in (written, [was.but(revision=9) for was in written]):
+        does("index", partial(index.write, wait=False), batch)
+
+
+@pytest.fixture(scope="module", params=_INDICES)
+def done(request: pytest.FixtureRequest) -> dict[str, set[Did]]:
+    """What every function does to the stores, in lives of pictures that come by all roads, with each vector store."""
     watch, clock = Watch(), SetClock(1_767_323_045_000)
     done: dict[str, set[Did]] = {}
     with aws() as make:
@@ -280,6 +327,7 @@ def done() -> dict[str, set[Did]]:
             dead_letters=SqsDeadLetters(sqs, queue),
             clock=clock,
         )
+        ports = _INDICES[request.param](ports, table, s3)
         limited = replace(ALICE, policy=Policy(per_second=100, per_day=1000, in_total=1000))
         ports.applications.save_application(limited)
         with serving(ports):
@@ -315,18 +363,7 @@ def done() -> dict[str, set[Did]]:
             does("search", jumdata.found, picture(1))
             lives_without_pictures(does, caller, clock)
             context = SimpleNamespace(get_remaining_time_in_millis=lambda: 200_000)
-            for number, body in enumerate((picture(7), picture(8), picture(8, "BMP"), b"no picture")):
-                name = f"uploads/{ALICE.app_id}/same_hq/a picture"
-                etag = s3.put_object(Bucket="uploads", Key=name, Body=body)["ETag"].strip('"')
-                stored = {
-                    "key": quote_plus(name, safe="/"),
-                    "sequencer": f"{number:04x}",
-                    "eTag": etag,
-                    "size": len(body),
-                }
-                record = {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "uploads"}, "object": stored}}
-                sent = {"Records": [{"messageId": "1", "body": json.dumps({"Records": [record]})}]}
-                does("ingest", ingest, sent, context)
+            lives_of_uploads(does, s3, context)
             (removed,) = (one for one in ports.catalog.libraries(ALICE.tenant) if one.name == "similar")
             ports.catalog.remove_library(removed, clock.now)
             clock.now += 3_600_000
@@ -335,6 +372,7 @@ def done() -> dict[str, set[Did]]:
         for operation in ("add", "search", "update", "delete", "groups", "ingest", "index", "purge", "jobs", "canary"):
             does(operation, DynamoGenerations(table).generation, Kind.SAME)
         does("index", ports.dead_letters.send, _letter())
+        _replays(does, ports.index)
     return done
 
 

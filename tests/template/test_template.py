@@ -304,6 +304,44 @@ def test_everything_that_can_go_wrong_unseen_has_an_alarm(template: Template) ->
         assert alarm["Properties"]["AlarmActions"]["Fn::If"][0] == "AlarmsAreSent"
 
 
+@pytest.mark.parametrize(
+    ("metrics", "store", "expected"),
+    [
+        ("all", "opensearch", 26),
+        ("all", "segments", 21),
+        ("few", "opensearch", 15),
+        ("few", "segments", 10),
+        ("none", "opensearch", 0),
+        ("none", "segments", 0),
+    ],
+)
+def test_alarms_are_as_many_as_were_asked_for(template: Template, metrics: str, store: str, expected: int) -> None:
+    """CloudWatch's free tier has ten."""
+    assert len(template.there("AWS::CloudWatch::Alarm", Metrics=metrics, VectorStore=store)) == expected
+    written = template.source["Globals"]["Function"]["Environment"]["Variables"]["LOOKALIKE_METRICS"]
+    assert template.value(written, Metrics=metrics) == ("true" if metrics == "all" else "false")
+
+
+def test_few_alarms_tell_of_what_is_lost_or_fails_and_need_no_metrics_of_ours(template: Template) -> None:
+    few = template.there("AWS::CloudWatch::Alarm", Metrics="few", VectorStore="segments")
+    assert {"lookalike"}.isdisjoint(alarm["Properties"]["Namespace"] for alarm in few.values())
+    letters = [queue for queue in template.of_type("AWS::SQS::Queue") if "DeadLetters" in queue]
+    watched = json.dumps(few)
+    assert all(f'["{queue}", "QueueName"]' in watched for queue in letters)
+    assert {f"{function}Errors" for function in ("Api", "Ingest", "Index", "Purge", "Jobs")} < few.keys()
+
+
+@pytest.mark.parametrize("store", ["opensearch", "segments"])
+def test_a_stack_has_a_domain_or_searches_segments(template: Template, store: str) -> None:
+    is_domain = store == "opensearch"
+    assert len(template.there("AWS::OpenSearchService::Domain", VectorStore=store)) == is_domain
+    for policy in ("MaySearchIndex", "MayWriteIndex"):
+        written = template.of_type("AWS::IAM::ManagedPolicy")[policy]["Properties"]["PolicyDocument"]["Statement"]
+        given = [template.value(one, VectorStore=store) for one in written]
+        actions = {action.partition(":")[0] for one in given if "Action" in one for action in one["Action"]}
+        assert actions == ({"es"} if is_domain else {"s3", "dynamodb"})
+
+
 def test_the_gateway_lets_so_many_requests_pass_and_no_more(template: Template) -> None:
     (stage,) = template.of_type("AWS::ApiGatewayV2::Stage").values()
     assert stage["Properties"]["DefaultRouteSettings"] == {
@@ -499,7 +537,7 @@ def _statements(template: Template) -> Iterator[tuple[str, Mapping[str, Any]]]:
                 yield name, statement["Fn::If"][1] if "Fn::If" in statement else statement
     for name, policy in template.of_type("AWS::IAM::ManagedPolicy").items():
         for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
-            yield name, statement
+            yield name, statement["Fn::If"][1] if "Fn::If" in statement else statement
 
 
 #: What of a function's environment is only known once it is deployed.

@@ -107,3 +107,14 @@ def test_two_sets_of_stores_are_refused() -> None:
 def test_an_address_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="LOOKALIKE_OPENSEARCH"):
         Settings.from_environment({**AWS, "LOOKALIKE_OPENSEARCH": text})
+
+
+def test_segments_need_no_domain_and_say_up_to_how_many_pictures_they_are_meant() -> None:
+    named = {"LOOKALIKE_TABLE": "t", "LOOKALIKE_BUCKET": "b", "LOOKALIKE_KEY": "k"}
+    with pytest.raises(SettingsError, match="without LOOKALIKE_OPENSEARCH"):
+        Settings.from_environment(named)
+    settings = Settings.from_environment({**named, "LOOKALIKE_VECTOR_STORE": "Segments"})
+    assert (settings.vector_store, settings.opensearch, settings.index_capacity) == ("segments", None, 300_000)
+    assert Settings.from_environment({**named, "LOOKALIKE_OPENSEARCH": "https://a.example"}).index_capacity is None
+    with pytest.raises(SettingsError, match="must be opensearch or segments"):
+        Settings.from_environment({"LOOKALIKE_VECTOR_STORE": "faiss"})

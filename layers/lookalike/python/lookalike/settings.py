@@ -14,6 +14,13 @@ from lookalike.errors import SettingsError
 
 Network = IPv4Network | IPv6Network
 
+#: The vector indices that an account may have.
+OPENSEARCH, SEGMENTS = VECTOR_STORES = ("opensearch", "segments")
+
+#: Pictures of an application that functions search well by themselves: their vectors are in memory, and are read within the
+#: seconds of a first call.
+MAX_IN_SEGMENTS = 300_000
+
 
 def _flag(text: str) -> bool:
     values = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
@@ -65,6 +72,12 @@ def _level(text: str) -> str:
     return text.upper()
 
 
+def _vector_store(text: str) -> str:
+    if text.lower() not in VECTOR_STORES:
+        raise ValueError(f"must be {' or '.join(VECTOR_STORES)}")
+    return text.lower()
+
+
 def _setting(variable: str, default: Any, read: Callable[[str], Any], about: str) -> Any:
     return field(default=default, metadata={"variable": variable, "read": read, "about": about})
 
@@ -83,6 +96,12 @@ class Settings:
     )
     opensearch: str | None = _setting(
         "LOOKALIKE_OPENSEARCH", None, _endpoint, "address of the OpenSearch domain, on AWS: https://…"
+    )
+    vector_store: str = _setting(
+        "LOOKALIKE_VECTOR_STORE",
+        OPENSEARCH,
+        _vector_store,
+        "what searches, on AWS: an OpenSearch domain, or the functions themselves, over segments in the bucket",
     )
     key: str | None = _setting(
         "LOOKALIKE_KEY", None, str, "KMS key that applications' secrets are sealed with, on AWS: its id or ARN"
@@ -254,8 +273,14 @@ class Settings:
         """Whether the stores are those of an AWS account, and not this machine's."""
         return self.table is not None
 
+    @property
+    def index_capacity(self) -> int | None:
+        """Pictures of an application up to which the index is meant; None if that is its operator's to know."""
+        return MAX_IN_SEGMENTS if self.on_aws and self.vector_store == SEGMENTS else None
 
-#: Settings that locate the stores of an AWS account: all of them are set, or none.
+
+#: Settings that locate the stores of an AWS account: all of them are set, or none; without a domain where segments are
+#: searched.
 AWS_STORES = ("table", "bucket", "opensearch", "key")
 
 
@@ -263,7 +288,8 @@ def _stores(values: Mapping[str, Any]) -> list[str]:
     """Return the problems with the settings of stores: mixed owners, or an incomplete account."""
     variables = {setting.name: setting.metadata["variable"] for setting in fields(Settings)}
     given = [variables[name] for name in AWS_STORES if values.get(name) is not None]
-    missing = [variables[name] for name in AWS_STORES if values.get(name) is None]
+    spared = {"opensearch"} if values.get("vector_store") == SEGMENTS else set()
+    missing = [variables[name] for name in AWS_STORES if values.get(name) is None and name not in spared]
     if given and values.get("data") is not None:
         return [f"{variables['data']} and {', '.join(given)} are set: keep the stores of one machine or those of AWS"]
     if given and missing:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lookalike.cli.screen import print_keys
 from lookalike.cli.setup_indices import IndexSetup, RequestedLayout
+from lookalike.cli.setup_segments import fill_segments
 from lookalike.cli.store_options import StackOption, aws_settings, command_line
 from lookalike.domain.application import Application
+from lookalike.errors import SettingsError
 from lookalike.ports.clock import unix_milliseconds
 from lookalike.service.applications import create_application
+from lookalike.settings import OPENSEARCH, SEGMENTS
 
 if TYPE_CHECKING:
+    from lookalike.settings import Settings
     from lookalike.stores.aws.account import Account
 
 app = typer.Typer()
@@ -34,12 +39,14 @@ def setup(
     refresh: Annotated[
         str | None, typer.Option(help="How long a write may stay unseen, as OpenSearch writes it. [default: 500ms]")
     ] = None,
-    fill: Annotated[
-        bool, typer.Option("--fill", help="Fill the indices from the table, beside what is written.")
-    ] = False,
+    fill: Annotated[bool, typer.Option("--fill", help="Fill the indices from the table, beside writes.")] = False,
     rebuild: Annotated[
         bool,
         typer.Option("--rebuild", help="Make new indices beside those in use, fill them, and change over to them."),
+    ] = False,
+    move_index: Annotated[
+        bool,
+        typer.Option("--move-index", help="Fill the vector store that is not in use, before a deployment with it."),
     ] = False,
     keys: Annotated[
         bool, typer.Option("--keys/--no-keys", help="Whether to make an application where there is none.")
@@ -47,17 +54,57 @@ def setup(
 ) -> None:
     """Make the indices and the first application, if they are not there, and print the application's keys.
 
-    Keys are printed on a terminal; elsewhere, the command that prints them. Indices that are there are brought to
-    --replicas and --refresh; other --shards take --rebuild.
+    Indices that are there are brought to --replicas and --refresh; other --shards take --rebuild.
     """
     settings = aws_settings(stack)
     from lookalike.stores.aws.account import Account  # noqa: PLC0415 - not everybody has its packages
 
-    account = Account(settings)
-    indices = IndexSetup(settings, account, RequestedLayout(shards, replicas, refresh))
-    refused = _prepare_indices(indices, fill=fill, rebuild=rebuild)
-    _ensure_application(account, stack, create=keys)
+    account, layout = Account(settings), RequestedLayout(shards, replicas, refresh)
+    if move_index:
+        refused = _fill_other(settings, layout)
+    else:
+        refused = _prepare_store(account, settings, layout, fill=fill, rebuild=rebuild)
+        _ensure_application(account, stack, create=keys)
     raise typer.Exit(1 if refused else 0)
+
+
+def _prepare_store(account: Account, settings: Settings, layout: RequestedLayout, *, fill: bool, rebuild: bool) -> int:
+    """Prepare the vector store that searches; returns the number of rows that it refused."""
+    store, refused = account.store_in_use, 0
+    fill = fill or store.name() != settings.vector_store  # it lacks what was written while another was in use
+    if settings.vector_store == SEGMENTS:
+        _prepare_segments(account, fill=fill or rebuild)
+    else:
+        refused = _prepare_indices(IndexSetup(settings, account, layout), fill=fill, rebuild=rebuild)
+    store.note(settings.vector_store)
+    return refused
+
+
+def _fill_other(settings: Settings, layout: RequestedLayout) -> int:
+    """Fill the vector store that is not in use; returns the number of rows that it refused.
+
+    Raises SettingsError if it is a domain that is not there.
+    """
+    from lookalike.stores.aws.account import Account  # noqa: PLC0415 - not everybody has its packages
+
+    other = OPENSEARCH if settings.vector_store == SEGMENTS else SEGMENTS
+    if other == OPENSEARCH and settings.opensearch is None:
+        raise SettingsError("there is no domain yet: deploy with VectorStore=opensearch, which makes one and fills it")
+    others = replace(settings, vector_store=other)
+    account, refused = Account(others), 0
+    if other == SEGMENTS:
+        _prepare_segments(account, fill=True)
+    else:
+        refused = _prepare_indices(IndexSetup(others, account, layout), fill=True, rebuild=False)
+    typer.echo(f"Now deploy with VectorStore={other}; what is written until then is filled by that deployment's setup.")
+    return refused
+
+
+def _prepare_segments(account: Account, *, fill: bool) -> None:
+    """Fill the segments. What is missing is made by whoever needs it."""
+    typer.echo(f"{'Index:':<22}segments in the bucket, searched by the functions themselves")
+    if fill:
+        fill_segments(account)
 
 
 def _prepare_indices(indices: IndexSetup, *, fill: bool, rebuild: bool) -> int:

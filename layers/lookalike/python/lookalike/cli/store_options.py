@@ -33,7 +33,11 @@ OUTPUTS: Mapping[str, str] = {
     "opensearch": "OpenSearch",
     "key": "Key",
     "uploads": "Uploads",
+    "vector_store": "VectorStore",
 }
+
+#: Outputs that not every stack has: without a domain, or of the time when each had one.
+_OPTIONAL_OUTPUTS = frozenset({"OpenSearch", "VectorStore"})
 
 _DEFAULT_FOLDER = Path("data")
 
@@ -47,7 +51,7 @@ def settings_for(data: Path | None, stack: str | None) -> Settings:
         raise InvalidArgument("--stack", "it goes without --data: the stores are in one place or in the other")
     if stack is not None:
         stores: dict[str, Any] = _stores_of_stack(stack)
-        return Settings.from_environment(data=None, **stores)
+        return Settings.from_environment(data=None, **{"opensearch": None, **stores})
     if data is None and (settings := Settings.from_environment()).on_aws:
         require("aws")
         return settings
@@ -85,7 +89,7 @@ def store_variables(settings: Settings) -> dict[str, str]:
     return {
         setting.metadata["variable"]: str(getattr(settings, setting.name) or "")
         for setting in fields(Settings)
-        if setting.name in ("data", "uploads", *AWS_STORES)
+        if setting.name in ("data", "uploads", "vector_store", *AWS_STORES)
     }
 
 
@@ -104,8 +108,8 @@ def stack_address(stack: str) -> str:
 
 def _stores_of_stack(stack: str) -> dict[str, str]:
     """Return a stack's stores, by setting. Raises SettingsError if the stack cannot be read."""
-    outputs = _outputs_of_stack(stack, OUTPUTS.values())
-    return {setting: outputs[name] for setting, name in OUTPUTS.items()}
+    outputs = _outputs_of_stack(stack, set(OUTPUTS.values()) - _OPTIONAL_OUTPUTS)
+    return {setting: outputs[name] for setting, name in OUTPUTS.items() if outputs.get(name)}
 
 
 def _outputs_of_stack(stack: str, wanted: Collection[str]) -> dict[str, str]:

@@ -74,7 +74,12 @@ def details(ports: Ports, libraries: Sequence[Library], *, most_counted: int | N
 
 def _pictures_said(ports: Ports, libraries: Sequence[Library], most_counted: int | None) -> dict[str, Any]:
     uids = [library.uid for library in libraries]
-    said: dict[str, Any] = {"searchable": ports.index.count(*uids) if uids else 0}
+    searchable = ports.index.count(*uids) if uids else 0
+    said: dict[str, Any] = {"searchable": searchable}
+    if (capacity := ports.settings.index_capacity) is not None:
+        said["index_capacity"] = capacity
+        if searchable > capacity:
+            said["advice"] = "more pictures than the functions search well by themselves: use OpenSearch"
     if most_counted is None or len(libraries) <= most_counted:
         said["pictures"] = {f"{one.tenant}/{one.name}": ports.index.count(one.uid) for one in libraries}
     return said

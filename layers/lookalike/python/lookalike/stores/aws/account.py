@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from lookalike.domain.inventory import StoredFile
 from lookalike.errors import SettingsError
 from lookalike.once import once
-from lookalike.ports import Backlogs, PictureStore, StagedFiles, Stores, UploadStore
+from lookalike.ports import Backlogs, Indices, PictureStore, StagedFiles, Stores, UploadStore, VectorIndex
 from lookalike.ports.clock import unix_milliseconds
-from lookalike.settings import Settings
+from lookalike.settings import SEGMENTS, Settings
 
 if TYPE_CHECKING:
     import boto3
@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from lookalike.stores.aws.opensearch_models import OpenSearchModels
     from lookalike.stores.aws.s3_models import S3Models
     from lookalike.stores.aws.s3_objects import S3Store
+    from lookalike.stores.aws.segment_models import SegmentModels
     from lookalike.stores.aws.sqs_dead_letters import SqsDeadLetters
+    from lookalike.stores.aws.store_in_use import StoreInUse
 
 #: Connections to OpenSearch: as many as a server processes requests at once. A function opens one.
 _CONNECTIONS = 32
@@ -50,7 +52,7 @@ class Account(Stores):
     """
 
     def __init__(self, settings: Settings) -> None:
-        if not (settings.table and settings.bucket and settings.opensearch and settings.key):
+        if not (settings.table and settings.bucket and settings.key):
             raise SettingsError("the stores of AWS are not named")
         self._settings = settings
         self._table_name, self._bucket = settings.table, settings.bucket
@@ -113,8 +115,23 @@ class Account(Stores):
 
         return S3Models(self._s3, self._bucket)
 
+    @property
+    def indices(self) -> Indices:
+        """The indices of the vector store that searches."""
+        return self.segment_models if self._settings.vector_store == SEGMENTS else self.opensearch_models
+
     @once
-    def indices(self) -> OpenSearchModels:
+    def segment_models(self) -> SegmentModels:
+        """An index of segments for each model."""
+        from lookalike.stores.aws.segment_models import SegmentModels
+        from lookalike.stores.aws.segment_objects import SegmentObjects
+
+        objects = SegmentObjects(self._s3, self._bucket)
+        return SegmentModels(self._table, objects, self.catalog, self.embeddings)
+
+    @once
+    def opensearch_models(self) -> OpenSearchModels:
+        """An OpenSearch index for each kind and model."""
         from lookalike.stores.aws.opensearch_models import OpenSearchModels
 
         return OpenSearchModels(self.opensearch, self._table, self._settings.index_seconds)
@@ -157,8 +174,21 @@ class Account(Stores):
             client, settings.index_function or "", settings.dead_letter_queues, unix_milliseconds
         )
 
+    @property
+    def index(self) -> VectorIndex:
+        """The index of the vector store that searches."""
+        return self.segment_models.shared if self._settings.vector_store == SEGMENTS else self.opensearch_index
+
     @once
-    def index(self) -> OpenSearchIndex:
+    def store_in_use(self) -> StoreInUse:
+        """Which vector store was filled last."""
+        from lookalike.stores.aws.store_in_use import StoreInUse
+
+        return StoreInUse(self._table)
+
+    @once
+    def opensearch_index(self) -> OpenSearchIndex:
+        """The indices of the OpenSearch domain."""
         from lookalike.stores.aws.opensearch_index import OpenSearchIndex
 
         return OpenSearchIndex(self.opensearch, self.generations, seconds=self._settings.index_seconds)
@@ -168,6 +198,8 @@ class Account(Stores):
         """The client of the OpenSearch domain."""
         from lookalike.stores.aws.opensearch_client import connect
 
+        if self._endpoint is None:
+            raise SettingsError("LOOKALIKE_OPENSEARCH is not set: name the domain")
         # Requests to a domain with a custom name are signed too; an endpoint of plain HTTP is never a domain.
         region = self._session.region_name if self._endpoint.startswith("https://") else None
         return connect(self._endpoint, region=region, connections=_CONNECTIONS)

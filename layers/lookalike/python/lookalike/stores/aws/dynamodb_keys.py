@@ -154,6 +154,11 @@ def record_key(partition: str, key: str) -> ItemKey:
     return ItemKey(f"D#{partition}", key)
 
 
+def log_partition(library: str, space: str = "") -> str:
+    """Partition key of a library's log of index writes: of the log of a further model, if its name is given."""
+    return f"L#{library}@{space}" if space else f"L#{library}"
+
+
 def shard_of(picture: str) -> str:
     """Shard of a picture: the last of its sign's 16 hexadecimal digits if its id begins with a sign, else a hash."""
     return picture[15] if _SIGN_PREFIX.match(picture) else _shard_by_hash(picture)

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.stores.segments.columns import Columns
+from lookalike.stores.segments.inner_products import Float16Vectors, Rows, to_float32
 from lookalike.stores.vectors import listed_codes, scans
-from lookalike.stores.vectors.inner_products import Float16Vectors, Rows, to_float32
 from lookalike.stores.vectors.scans import Codebook
-from lookalike.stores.vectors.sealed_segment import MAX_UNINDEXED_ROWS, Columns, SealedSegment
+from lookalike.stores.vectors.sealed_segment import MAX_UNINDEXED_ROWS, SealedSegment
 from lookalike.stores.vectors.segment_protocol import TOMBSTONE, Segment
 
 #: Rows copied at a time.

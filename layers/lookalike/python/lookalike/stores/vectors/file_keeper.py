@@ -24,15 +24,15 @@ import numpy as np
 from lookalike.domain.picture import Picture
 from lookalike.errors import Unavailable
 from lookalike.observability import logger
+from lookalike.stores.segments.segment_file import UnusableFileError
+from lookalike.stores.segments.text_hash import hashes_of
 from lookalike.stores.vectors.catalog_source import CatalogSource, Change, Mark
 from lookalike.stores.vectors.index import FaissIndex, SegmentKeeper
 from lookalike.stores.vectors.library_index import CapturedSegment
 from lookalike.stores.vectors.scans import Codebook
 from lookalike.stores.vectors.sealed_segment import SealedSegment
-from lookalike.stores.vectors.segment_file import UnusableFileError
 from lookalike.stores.vectors.segment_folder import KeptSegment, Manifest, SegmentFolder
 from lookalike.stores.vectors.segment_protocol import TOMBSTONE
-from lookalike.stores.vectors.text_hash import hashes_of
 
 #: Changes in the log from which the files are brought up to date. A start reads as many in a tenth of a second.
 _MANY_CHANGES = 4096

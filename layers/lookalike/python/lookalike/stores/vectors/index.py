@@ -20,7 +20,7 @@ from lookalike.domain.picture import Key, Picture
 from lookalike.domain.search import Candidate, Query
 from lookalike.observability import logger
 from lookalike.ports import VectorIndex
-from lookalike.stores.vectors.checked_blocks import DamagedSegmentError
+from lookalike.stores.segments.checked_blocks import DamagedSegmentError
 from lookalike.stores.vectors.library_index import MAX_SEGMENT_ROWS, CapturedSegment, LibraryIndex
 from lookalike.stores.vectors.scans import Codebook
 from lookalike.stores.vectors.scoring import SegmentSnapshot, least_cosine, score

@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.domain.picture import Picture
+from lookalike.stores.segments.packed_candidate import id_of
+from lookalike.stores.segments.text_hash import hashes_of
 from lookalike.stores.vectors.compaction import Compaction, SourceRows, merge_segments
 from lookalike.stores.vectors.mutable_segment import MutableSegment
-from lookalike.stores.vectors.packed_candidate import id_of
 from lookalike.stores.vectors.scans import Codebook
 from lookalike.stores.vectors.sealed_segment import SealedSegment
 from lookalike.stores.vectors.segment_folder import ChangedRows
 from lookalike.stores.vectors.segment_protocol import TOMBSTONE, Mask, Segment, Space, mark_hidden, mark_superseded
-from lookalike.stores.vectors.text_hash import hashes_of
 
 #: Rows of a segment at most, as a merge needs memory for the new segment beside the old ones.
 MAX_SEGMENT_ROWS = 524_288

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.domain.picture import DIMENSION
-from lookalike.stores.vectors.inner_products import Float16Vectors, Rows, to_float32
+from lookalike.stores.segments.inner_products import Float16Vectors, Rows, to_float32
 
 #: Rows from which a segment has lists. Below, reading all codes takes less time than choosing among them.
 MIN_LISTED_ROWS = 65_536

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from lookalike.domain.picture import Picture
 from lookalike.domain.search import TagFilter
-from lookalike.stores.vectors import inner_products
-from lookalike.stores.vectors.inner_products import Float16Vectors, Rows
-from lookalike.stores.vectors.packed_candidate import pack
+from lookalike.stores.segments import inner_products
+from lookalike.stores.segments.inner_products import Float16Vectors, Rows
+from lookalike.stores.segments.packed_candidate import pack
+from lookalike.stores.segments.text_hash import hashes_of, tag_hash
 from lookalike.stores.vectors.segment_protocol import TOMBSTONE, CandidateRows, Depth, Mask, Segment, Space
-from lookalike.stores.vectors.text_hash import hashes_of, tag_hash
 
 G = TypeVar("G", bound=np.generic)
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.domain.picture import DIMENSION
-from lookalike.stores.vectors import inner_products
-from lookalike.stores.vectors.inner_products import Float16Vectors, to_float32
+from lookalike.stores.segments import inner_products
+from lookalike.stores.segments.inner_products import Float16Vectors, to_float32
 from lookalike.stores.vectors.listed_codes import build_listed_index
 
 Codebook = NDArray[np.float32]

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.domain.search import Candidate
-from lookalike.stores.vectors.inner_products import Rows, max_cosines
-from lookalike.stores.vectors.packed_candidate import unpack
+from lookalike.stores.segments.inner_products import Rows, max_cosines
+from lookalike.stores.segments.packed_candidate import unpack
 from lookalike.stores.vectors.segment_protocol import CandidateRows, Depth, Mask, Segment
 
 #: Difference, from rounding, between a cosine computed by FAISS and by :func:`max_cosines`; always less than this.

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.domain.search import TagFilter
-from lookalike.stores.vectors.checked_blocks import CheckedBlocks
-from lookalike.stores.vectors.inner_products import Float16Vectors, Rows
+from lookalike.stores.segments.checked_blocks import CheckedBlocks
+from lookalike.stores.segments.columns import Columns
+from lookalike.stores.segments.inner_products import Rows
+from lookalike.stores.segments.packed_candidate import id_of
+from lookalike.stores.segments.text_hash import hash_of, tag_hash
 from lookalike.stores.vectors.listed_codes import ListedCodes
-from lookalike.stores.vectors.packed_candidate import id_of
 from lookalike.stores.vectors.segment_protocol import TOMBSTONE, CandidateRows, Depth, Mask, Segment, Space
-from lookalike.stores.vectors.text_hash import hash_of, tag_hash
 
 #: Rows. Up to this number NumPy scores each as fast as FAISS scans them, and without a bitmap of the allowed rows.
 MAX_UNINDEXED_ROWS = 1024
@@ -30,41 +30,6 @@ _MIN_LISTED_SHARE = 32
 
 #: Bytes of a vector.
 _VECTOR_BYTES = 512
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Columns:
-    """What never changes of a sealed segment's rows, and the revisions and live flags that they were sealed with.
-
-    Attributes
-    ----------
-    vectors : shape (n, DIMENSION).
-    hashes : hashes of the rows' ids, sorted, shape (n,).
-    hash_rows : the row of each of ``hashes``, shape (n,).
-    revisions : ``TOMBSTONE`` for dead rows, shape (n,).
-    live : shape (n,).
-    records : the packed candidates end to end, bytes; row r's is ``records[record_offsets[r] : record_offsets[r + 1]]``.
-    record_offsets : shape (n + 1,).
-    tag_hashes : hashes of all rows' tags, sorted, shape (m,).
-    tag_rows : the row of each of ``tag_hashes``, shape (m,).
-    """
-
-    vectors: Float16Vectors
-    hashes: NDArray[np.int64]
-    hash_rows: NDArray[np.int32]
-    revisions: NDArray[np.int64]
-    live: Mask
-    records: NDArray[np.uint8]
-    record_offsets: NDArray[np.int64]
-    tag_hashes: NDArray[np.int64]
-    tag_rows: NDArray[np.int32]
-
-    #: The columns that are too large to be compared when a file is opened.
-    LARGE: ClassVar = ("vectors", "records")
-
-    def sections(self) -> dict[str, NDArray[Any]]:
-        """Return all columns by their names."""
-        return {name: getattr(self, name) for name in self.__slots__}
 
 
 class SealedSegment(Segment):

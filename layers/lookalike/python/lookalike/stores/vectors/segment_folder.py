@@ -16,11 +16,9 @@ from numpy.typing import NDArray
 
 from lookalike.domain.library import Kind
 from lookalike.stores.durable_files import flush
-from lookalike.stores.vectors import scans
-from lookalike.stores.vectors.packed_candidate import RECORD_FORM
-from lookalike.stores.vectors.scans import Codebook
-from lookalike.stores.vectors.sealed_segment import MAX_UNINDEXED_ROWS, Columns, SealedSegment
-from lookalike.stores.vectors.segment_file import (
+from lookalike.stores.segments.columns import Columns
+from lookalike.stores.segments.packed_candidate import RECORD_FORM
+from lookalike.stores.segments.segment_file import (
     HEADER_BYTES,
     SUFFIX,
     Header,
@@ -29,6 +27,9 @@ from lookalike.stores.vectors.segment_file import (
     open_segment,
     write_sections,
 )
+from lookalike.stores.vectors import scans
+from lookalike.stores.vectors.scans import Codebook
+from lookalike.stores.vectors.sealed_segment import MAX_UNINDEXED_ROWS, SealedSegment
 from lookalike.stores.vectors.segment_protocol import Mask, Space
 
 #: Version of the list that is written, and the only one that is read.

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from lookalike.domain.library import Kind
 from lookalike.domain.search import TagFilter
-from lookalike.stores.vectors.inner_products import Float16Vectors, Rows
-from lookalike.stores.vectors.packed_candidate import Buffer
+from lookalike.stores.segments.inner_products import Float16Vectors, Rows
+from lookalike.stores.segments.packed_candidate import Buffer
 
 #: A model's name and a kind of library: vectors are comparable within one space only.
 Space = tuple[str, Kind]

@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.stores.vectors.packed_candidate import Buffer
+from lookalike.stores.segments.packed_candidate import Buffer
 
 #: Bytes of a block. Comparing one takes 7 µs; a search of a million rows reads about a thousand that it has not seen.
 BLOCK_BYTES = 1 << 14

@@ -27,6 +27,17 @@ def pack(picture: Picture) -> bytes:
     return msgspec.msgpack.encode((picture.key.id, picture.revision, picture.added, digest, file, *metadata))
 
 
+def pack_id(picture: Picture) -> bytes:
+    """Pack a picture's id alone, for a row that no search answers."""
+    return msgspec.msgpack.encode((picture.key.id,))
+
+
+def tags_of(record: Buffer) -> tuple[str, ...]:
+    """Return a record's tags."""
+    _id, _revision, _added, _digest, _file, *metadata = _decode(record)
+    return metadata_codec.unpacked(metadata).tags
+
+
 def id_of(record: Buffer) -> str:
     """Return a record's picture id."""
     id_: str = _decode(record)[0]

@@ -43,8 +43,14 @@ def max_cosines(vectors: Float16Vectors, rows: Rows, views: NDArray[np.float32])
     best = np.empty(len(rows), np.float32)
     for start in range(0, len(rows), _BLOCK_ROWS):
         block = to_float32(vectors[rows[start : start + _BLOCK_ROWS]])
-        # Row by row, as the rounding of a matrix product depends on the shape of its operands.
-        best[start : start + _BLOCK_ROWS] = np.vecdot(block[:, None, :], views[None, :, :]).max(axis=1)
+        best[start : start + _BLOCK_ROWS] = max_cosines_of(block, views)
+    return best
+
+
+def max_cosines_of(block: NDArray[np.float32], views: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the same of float32 rows, shape (n, DIMENSION)."""
+    # Row by row, as the rounding of a matrix product depends on the shape of its operands.
+    best: NDArray[np.float32] = np.vecdot(block[:, None, :], views[None, :, :]).max(axis=1)
     return best
 
 

@@ -36,7 +36,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.stores.vectors.checked_blocks import CheckedBlocks, block_sums
+from lookalike.stores.segments.checked_blocks import CheckedBlocks, block_sums
 
 #: Version of the format that is written, and the only one that is read.
 VERSION = 1
@@ -76,6 +76,43 @@ class Header:
     rows: int
     codes: str
     records: str
+
+
+@dataclass(frozen=True, slots=True)
+class SectionPlace:
+    """Where a section lies in a file, and what it is compared with.
+
+    Attributes
+    ----------
+    size : bytes.
+    crc32 : of all bytes; None if they are compared by blocks.
+    sums : name of the section with the blocks' CRC-32; empty if all bytes have one.
+    """
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    offset: int
+    size: int
+    crc32: int | None
+    sums: str
+
+    def array(self, data: bytes | memoryview) -> Array:
+        """Return the section's bytes as its array. Raises UnusableFileError if they are not those that were written."""
+        if len(data) != self.size:
+            raise UnusableFileError(f"its section {self.name} is too short")
+        if self.crc32 is not None and zlib.crc32(data) != self.crc32:
+            raise UnusableFileError(f"its section {self.name} is damaged")
+        return np.frombuffer(data, self.dtype).reshape(self.shape) if self.size else np.empty(self.shape, self.dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What a file's header says: the header, the file's size in bytes, and its sections."""
+
+    header: Header
+    size: int
+    sections: Mapping[str, SectionPlace]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,46 +174,54 @@ def open_segment(path: Path, library: str) -> SegmentFile:
         raise UnusableFileError(f"it makes no sense ({error})") from error
 
 
+def describe(head: bytes | memoryview, name: str) -> Described:
+    """Return what a file's first :data:`HEADER_BYTES` bytes say, given its name. Raises UnusableFileError."""
+    try:
+        said = _said_by(memoryview(head), name)
+        sections = {one["name"]: _place(one) for one in said["sections"]}
+        return Described(Header(**{field: said[field] for field in Header.__slots__}), said["bytes"], sections)
+    except (KeyError, TypeError, ValueError, struct.error) as error:
+        raise UnusableFileError(f"it makes no sense ({error})") from error
+
+
 def _opened(mapped: memoryview, path: Path, library: str, size: int) -> SegmentFile:
-    said = _said_by(mapped, path)
-    if said["bytes"] != size:
-        raise UnusableFileError("it is too short" if size < said["bytes"] else "it is too long")
-    header = Header(**{name: said[name] for name in Header.__slots__})
-    if header.library != library:
+    described = describe(mapped[:HEADER_BYTES], path.name)
+    if described.size != size:
+        raise UnusableFileError("it is too short" if size < described.size else "it is too long")
+    if described.header.library != library:
         raise UnusableFileError("it is another library's")
-    sections = {one["name"]: _section(mapped, one) for one in said["sections"]}
-    checked = {
-        one["name"]: CheckedBlocks(
-            memoryview(_bytes_of(sections[one["name"]])), sections[one[_CHECKED_BY]], library, path.name
-        )
-        for one in said["sections"]
-        if _CHECKED_BY in one
+    sections = {
+        name: place.array(mapped[place.offset : place.offset + place.size])
+        for name, place in described.sections.items()
     }
-    return SegmentFile(path, header, sections, checked, np.frombuffer(mapped, np.uint8))
+    checked = {
+        name: CheckedBlocks(memoryview(_bytes_of(sections[name])), sections[place.sums], library, path.name)
+        for name, place in described.sections.items()
+        if place.sums
+    }
+    return SegmentFile(path, described.header, sections, checked, np.frombuffer(mapped, np.uint8))
 
 
-def _said_by(mapped: memoryview, path: Path) -> dict[str, Any]:
-    magic, version, length, checksum = _PREFIX.unpack_from(mapped)
+def _said_by(head: memoryview, name: str) -> dict[str, Any]:
+    magic, version, length, checksum = _PREFIX.unpack_from(head)
     if magic != _MAGIC:
         raise UnusableFileError("it is no segment")
     if version != VERSION:
         raise UnusableFileError(f"it has version {version} of the format, and this lookalike reads {VERSION}")
-    text = bytes(mapped[_PREFIX.size : _PREFIX.size + min(length, HEADER_BYTES)])
+    text = bytes(head[_PREFIX.size : _PREFIX.size + min(length, HEADER_BYTES)])
     if zlib.crc32(text) != checksum:
         raise UnusableFileError("its header is damaged")
-    if f"{_name_of(text)}{SUFFIX}" != path.name:
+    if f"{_name_of(text)}{SUFFIX}" != name:
         raise UnusableFileError("it is another file under this name")
     said: dict[str, Any] = json.loads(text)
     return said
 
 
-def _section(mapped: memoryview, said: Mapping[str, Any]) -> Array:
-    dtype, shape = np.dtype(said["type"]), tuple(said["shape"])
+def _place(said: Mapping[str, Any]) -> SectionPlace:
+    dtype, shape = np.dtype(said["type"]), tuple(map(int, said["shape"]))
     size = int(np.prod(shape)) * dtype.itemsize
-    data = mapped[said["offset"] : said["offset"] + size]
-    if _CHECKED_BY not in said and zlib.crc32(data) != said["crc32"]:
-        raise UnusableFileError(f"its section {said['name']} is damaged")
-    return np.frombuffer(data, dtype).reshape(shape) if size else np.empty(shape, dtype)
+    sums = said.get(_CHECKED_BY, "")
+    return SectionPlace(said["name"], dtype, shape, int(said["offset"]), size, None if sums else said["crc32"], sums)
 
 
 def _sums_of(name: str) -> str:

@@ -1,0 +1,1 @@
+"""The format of segments of vectors, which one machine keeps in files and a stack in objects. NumPy alone."""

@@ -89,11 +89,6 @@ class LookalikeError(Exception):
         problem = self.problem.format(self)
         return f"{self.field}: {problem}" if self.field else problem
 
-    @property
-    def told(self) -> str:
-        """Return one line for who typed a command."""
-        return str(self)
-
 
 class InvalidArgument(LookalikeError):
     """A value out of range, or malformed.
@@ -194,17 +189,9 @@ class StateError(LookalikeError):
         super().__init__(name)
         self.name = name
 
-    @property
-    def told(self) -> str:
-        """Return problem and remedy: the message is a name alone."""
-        return f"{self.explanation}; {self.remedy}" if self.remedy else self.explanation
-
 
 class PictureExists(StateError):
-    """The library already holds this picture: ``key`` is its row's, ``name`` its digest.
-
-    ``repaired``: its original was lost, and what was sent is stored in its place.
-    """
+    """The library holds this picture: by ``key``, with the digest ``name``. ``repaired``: its lost original is stored again."""
 
     field = "picture"
     problem = "the library already holds {0.name}"

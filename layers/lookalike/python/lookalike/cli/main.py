@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 import lookalike
 from lookalike.errors import LookalikeError
+from lookalike.server.control import told
 
 if TYPE_CHECKING:
     from typer._click import Command, Context
@@ -92,7 +93,7 @@ def main() -> None:
     try:
         app()
     except LookalikeError as error:
-        _fail(error.told)
+        _fail(told(error))
     except OSError as error:  # of a file or folder that an option names
         _fail(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
 

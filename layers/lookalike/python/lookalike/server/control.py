@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from lookalike.errors import LookalikeError, Unavailable
+from lookalike.errors import LookalikeError, StateError, Unavailable
 from lookalike.observability import logger
 from lookalike.ports import Ports
 
@@ -54,6 +54,13 @@ def ask_server(path: Path, command: str, arguments: Mapping[str, Any], tell: Tel
                     raise (Unavailable if answer["again"] else RefusedError)(answer["error"])
                 tell(answer["doing"])
     raise Unavailable("the server ended before it was done")
+
+
+def told(error: LookalikeError) -> str:
+    """Return an error in one line for whoever typed a command: of a library's state the message is a name alone."""
+    if not isinstance(error, StateError):
+        return str(error)
+    return f"{error.explanation}; {error.remedy}" if error.remedy else error.explanation
 
 
 class RefusedError(LookalikeError):
@@ -117,8 +124,8 @@ class _Handler(socketserver.StreamRequestHandler):
         except (BrokenPipeError, ConnectionResetError):
             raise
         except (LookalikeError, OSError) as error:
-            told, again = (error.told, error.retryable) if isinstance(error, LookalikeError) else (str(error), True)
-            return {"error": told, "again": again}
+            said, again = (told(error), error.retryable) if isinstance(error, LookalikeError) else (str(error), True)
+            return {"error": said, "again": again}
         except Exception as error:
             logger.exception("a command failed", extra={"operation": "control"})
             return {"error": f"internal error: {type(error).__name__}; the server's log says more", "again": True}

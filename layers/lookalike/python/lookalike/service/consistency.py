@@ -59,10 +59,9 @@ def check(
     """
     began, clock = ports.clock(), time.monotonic()
     map_size = _map_size(ports)
-    removed = removed_libraries(ports)
     with tempfile.TemporaryDirectory(prefix="lookalike-check-") as folder:
         tell("listing")
-        seen = survey(ports, Path(folder), deep, map_size=map_size, removed=removed.keys())
+        seen = survey(ports, Path(folder), deep, map_size=map_size, removed=removed_libraries(ports).keys())
     removed = removed_libraries(ports)  # again: of one that is removed meanwhile nothing is to be said either
     libraries = KnownLibraries(ports)
     tally = _Tally(libraries, min(names, MAX_NAMES))

@@ -80,7 +80,7 @@ OPTIONS = {
     "keys rotate": "--name --data --stack --keep-days --json",
     "keys revoke": "--name --data --stack --json",
     "console": "--name --data --stack --url",
-    "sweep": "folder --library --report --not-same --name --data --stack",
+    "sweep": "folder --library --report --not-same --language --name --data --stack",
     "token": "--name --data --stack",
     "usage": "--data --stack --days --json",
     "import": "source --library --map --kind --encoding --root --on-duplicate --as --reembed --from --group --vendor-key --vendor-url --name --data --stack --url --key "

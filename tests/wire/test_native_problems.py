@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lookalike import errors
 from lookalike.ports import Ports
 from lookalike.service import staging
 from tests.conftest import ALICE
@@ -154,3 +155,37 @@ def test_a_parameter_that_a_call_does_not_take_is_not_ignored(method: str, path:
     assert said["field"] == next(iter(query))
     if path.endswith("/search"):
         assert "form" in said["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code", "field"),
+    [
+        (errors.TokenExpired("secret"), 401, "token_expired", ""),
+        (errors.SignAmbiguous("1,2"), 409, "sign_ambiguous", "id"),
+        (errors.PictureSizeError("10 × 9 pixels"), 422, "picture_size", "picture"),
+        (errors.UrlError("ftp"), 422, "url_failed", "url"),
+        (errors.UrlLengthError("too long"), 422, "url_length", "url"),
+        (errors.UrlNotPublic("10.0.0.1"), 422, "url_not_public", "url"),
+        (errors.UrlTimeout("10 s"), 422, "url_timeout", "url"),
+        (errors.UrlAnswerError("HTTP 404"), 422, "url_answer", "url"),
+        (errors.UrlAnswerTooLong("9 MB"), 422, "url_answer_too_long", "url"),
+        (errors.ServiceRateReached(), 429, "too_many_requests", "LOOKALIKE_PER_SECOND"),
+        (errors.Busy("10 s"), 503, "busy", "time"),
+        (errors.OutOfTime("10 s"), 503, "out_of_time", "time"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
+)
+def test_what_goes_wrong_below_has_its_problem(
+    memory: Ports, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int, code: str, field: str
+) -> None:
+    """Wherever it comes from; what may be tried again says when."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(type(memory.catalog), "libraries", fail)
+    answer = alice.call("GET", "/libraries")
+    said = problem(answer, status, code)
+    assert said.get("field", "") == field, said
+    assert ("retry-after" in answer.headers) == (status in (429, 503))
+    assert ("www-authenticate" in answer.headers) == (status == 401)

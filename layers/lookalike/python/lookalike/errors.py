@@ -191,18 +191,15 @@ class StateError(LookalikeError):
 
 
 class PictureExists(StateError):
-    """The library already holds this picture: ``key`` is its row's, ``name`` its digest.
-
-    ``repaired``: its original was lost, and what was sent is stored in its place.
-    """
+    """The library already holds this picture: ``key`` is its row's, ``name`` its digest."""
 
     field = "picture"
     problem = "the library already holds {0.name}"
 
-    def __init__(self, key: Key, digest: str, *, repaired: bool = False) -> None:
+    def __init__(self, key: Key, digest: str) -> None:
         super().__init__(digest)
         self.key = key
-        self.repaired = repaired
+        self.repaired = False  # true once its lost original has been stored again, as the very file was sent
 
 
 class PictureNotFound(StateError):

@@ -196,10 +196,10 @@ class PictureExists(StateError):
     field = "picture"
     problem = "the library already holds {0.name}"
 
-    def __init__(self, key: Key, digest: str, *, repaired: bool = False) -> None:
+    def __init__(self, key: Key, digest: str) -> None:
         super().__init__(digest)
         self.key = key
-        self.repaired = repaired
+        self.repaired = False  # true once its lost original has been stored again, as the very file was sent
 
 
 class PictureNotFound(StateError):

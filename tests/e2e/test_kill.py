@@ -163,9 +163,11 @@ def test_whatever_process_of_a_stack_is_killed_nothing_acknowledged_is_lost(
         with ThreadPoolExecutor(CLIENTS) as pool:
             clients = [Client(calling, ledger, random.Random(round_ * CLIENTS + n), patient=True) for n in range(3)]
             working = [pool.submit(client.work, partial(is_before, until)) for client in clients]
-            wait_for_writes(ledger, chance.randint(5, 15))
-            stack.strike(victims[round_ % len(victims)], chance.uniform(0, 1))
-            until[0] = time.monotonic() + chance.uniform(0, 2)
+            try:
+                wait_for_writes(ledger, chance.randint(5, 15))
+                stack.strike(victims[round_ % len(victims)], chance.uniform(0, 1))
+            finally:  # whatever is wrong: nobody waits for clients that go on for ever
+                until[0] = time.monotonic() + chance.uniform(0, 2)
             for one in working:
                 one.result()
     ports = a_day_later(stack.account, monkeypatch)

@@ -63,6 +63,8 @@ class Template:
 
     def value(self, given: Any, **parameters: str) -> Any:
         """A property's value when every parameter has its default, but for those that are given."""
+        if given == {"Ref": "AWS::NoValue"}:
+            return None
         if isinstance(given, dict) and "Ref" in given:
             return parameters.get(given["Ref"], self.source["Parameters"][given["Ref"]]["Default"])
         if isinstance(given, dict) and "Fn::If" in given:

@@ -51,7 +51,7 @@ def test_the_only_application_is_meant(tmp_path: Path) -> None:
 def test_of_several_one_is_named(tmp_path: Path) -> None:
     data = tmp_path / "data"
     shop, stock = made(data, "shop"), made(data, "stock")
-    with pytest.raises(InvalidArgument, match="which application\\? One of shop, stock"):
+    with pytest.raises(InvalidArgument, match="say which is meant, one of shop, stock"):
         run(data, "console")
     signs_in(run(data, "console", "--name", "stock"), stock)
     signs_in(run(data, "console", "--name", shop.access_key), shop)

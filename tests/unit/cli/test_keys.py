@@ -66,7 +66,7 @@ def test_a_list_fits_eighty_columns(lookalike: Keys) -> None:
 def test_a_list_says_what_a_key_is_narrowed_to(lookalike: Keys) -> None:
     words = ("--may", "add,groups", "--library", "gate", "--library", "shop")
     lookalike("keys", "create", "--name", "camera", *words)
-    header, line = lookalike("keys", "list", columns=200).stdout.splitlines()
+    header, line = re.sub("\x1b\\[[0-9;]*m", "", lookalike("keys", "list", columns=200).stdout).splitlines()
     assert "only the rights add+groups, only the libraries gate+shop" in line
     assert header.index("Makes") == line.index("similar")
 

@@ -3,8 +3,8 @@
 What a model once made of the small pictures in ``golden`` is recorded there, with the calibrations of its card, so the
 model has no part in this. Everything else has: how pictures are decoded, cut, warped and shrunk, how cells, keypoints and
 quadrilaterals are found and matched, what is accepted, and how matches are ranked and scored. All of that is NumPy
-and Pillow, both locked. The figures are computed in a process that uses OpenBLAS's kernels for Haswell, because those
-for other processors differ in last bits; so they are the same on every x86-64 processor with AVX2, and are
+and Pillow, both locked. The figures are computed in a process that uses OpenBLAS's kernels for Haswell and blocks for
+its cache, because those for other processors differ in last bits; so they are the same on every x86-64 processor with AVX2, and are
 not asked elsewhere.
 
 They may change for two reasons: a change of the algorithm that is meant, and measured by ``make quality``; or another

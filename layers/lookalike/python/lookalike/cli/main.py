@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 import lookalike
 from lookalike.errors import LookalikeError
-from lookalike.server.control import told
+from lookalike.server.error_line import told
 
 if TYPE_CHECKING:
     from typer._click import Command, Context

@@ -18,6 +18,6 @@ def one_application(applications: Applications, name: str | None) -> Application
     if len(known) > 1:
         raise InvalidArgument(
             "--name",
-            f"there are several applications: say whose libraries are meant, one of {', '.join(one.name for one in known)}",
+            f"there are several applications: say which is meant, one of {', '.join(one.name for one in known)}",
         )
     return known[0]

@@ -17,9 +17,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from lookalike.errors import LookalikeError, StateError, Unavailable
+from lookalike.errors import LookalikeError, Unavailable
 from lookalike.observability import logger
 from lookalike.ports import Ports
+from lookalike.server.error_line import told
 
 #: Bytes of a request's line at most.
 _MAX_REQUEST = 65_536
@@ -54,13 +55,6 @@ def ask_server(path: Path, command: str, arguments: Mapping[str, Any], tell: Tel
                     raise (Unavailable if answer["again"] else RefusedError)(answer["error"])
                 tell(answer["doing"])
     raise Unavailable("the server ended before it was done")
-
-
-def told(error: LookalikeError) -> str:
-    """Return an error in one line for whoever typed a command: of a library's state the message is a name alone."""
-    if not isinstance(error, StateError):
-        return str(error)
-    return f"{error.explanation}; {error.remedy}" if error.remedy else error.explanation
 
 
 class RefusedError(LookalikeError):

@@ -9,15 +9,10 @@ from lookalike.imaging.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import MAX_ID_BYTES
 from lookalike.service.image_source import Source
+from lookalike.service.picture_errors import PictureDeleted
 
 #: Rows read per sign, to see whether two are there. A sign has 64 bits, so more than that is no coincidence.
 _MAX_ROWS_PER_SIGN = 10
-
-
-class PictureDeleted(PictureNotFound):
-    """The picture is deleted, and can be restored until it is purged."""
-
-    problem = "deleted: {0.name}"
 
 
 def stored_source(ports: Ports, library: Library, name: str, bounds: Bounds) -> Source:

@@ -13,8 +13,8 @@ from lookalike.service import staging_errors
 from lookalike.service.capacity import ApplicationFull
 from lookalike.service.job_errors import JobFinished, JobInProgress, JobIsOther, JobNotFound
 from lookalike.service.permissions import NotPermitted
+from lookalike.service.picture_errors import PictureDeleted
 from lookalike.service.sign_in import TooManyFailures
-from lookalike.service.stored import PictureDeleted
 from lookalike.wire.http import Answer
 from lookalike.wire.native import BASE
 from lookalike.wire.native.session_errors import CrossSite, LinkInvalid, SessionExpired

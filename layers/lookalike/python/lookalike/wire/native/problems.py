@@ -163,16 +163,24 @@ PROBLEMS: Mapping[type[BaseException], Kind] = {
     Exception: Kind(500, "failure", "The service has failed"),
 }
 
-#: Fields and remedies where this API has others than the log.
-_FIELDS: Mapping[type[BaseException], str] = {errors.RevisionMismatch: "If-Match"}
+#: Fields and remedies where this API has others than the log: a caller cannot change a setting of the service.
+_FIELDS: Mapping[type[BaseException], str] = {
+    errors.RevisionMismatch: "If-Match",
+    errors.ServiceRateReached: "",
+    errors.Busy: "",
+    errors.OutOfTime: "",
+}
 
 #: The same of fields that use cases name by default: a picture is named by the id of its path, if by no other.
 _DEFAULTS: Mapping[tuple[type[BaseException], str], str] = {
     (errors.PictureNotFound, "picture"): "id",
     (errors.SignAmbiguous, "picture"): "id",
 }
+_WAIT = "wait as long as Retry-After says, then repeat the call"
 _REMEDIES: Mapping[type[BaseException], str] = {
     errors.RevisionMismatch: "look at the picture again, then repeat the change with its ETag",
+    errors.ServiceRateReached: _WAIT,
+    errors.Busy: _WAIT,
     PictureDeleted: "POST …/restore brings it back",
     errors.LibraryNotFound: "make it first: PUT /api/v1/libraries/{library}",
 }

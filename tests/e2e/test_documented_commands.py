@@ -209,9 +209,8 @@ def test_make_bench_prints_its_tables(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "durable adds a second" in done.stdout
     rows = json.loads(figures.read_text())["figures"]
-    assert all(row["value"] >= 0 for row in rows if "more than" not in row["name"]), (
-        "only a difference may be below nought"
-    )
+    below = [row["name"] for row in rows if row["value"] < 0]
+    assert all("more than" in name or name.startswith("all else") for name in below), "only a difference may be"
     # A quiet machine's cores, and a stage that none of a few searches comes to, are nought.
     nought = [row for row in rows if not row["value"] and not row["group"].startswith("Stages")]
     assert all(row["name"].endswith("by others") for row in nought), nought

@@ -86,9 +86,13 @@ def test_to_change_what_is_said_needs_update_and_no_look(memory: Ports, narrow: 
     NativeCaller(ALICE).library("shop", identity="own", kind="same")
     narrow(ADD).run(source, "shop")
     source.write_text("id,file,brief\na,1.png,new\n")
-    ((outcome, reason, id_),) = narrow(ADD).run(source, "shop", on_duplicate=OnDuplicate.UPDATE)
-    assert (outcome, id_) == ("failed", "a")
-    assert reason.startswith("the key may not change pictures: it lacks the right update; lookalike keys change")
+    for dry in (True, False):
+        with pytest.raises(InvalidArgument) as refused:
+            narrow(ADD).run(source, "shop", on_duplicate=OnDuplicate.UPDATE, dry=dry)
+        assert str(refused.value) == (
+            "--on-duplicate: update: the key may not change pictures: it lacks the right update; "
+            "lookalike keys change --name 'gate 1' --may add,update"
+        )
     assert narrow(ADD, UPDATE).run(source, "shop", on_duplicate=OnDuplicate.UPDATE) == [("updated", "", "a")]
     assert NativeCaller(ALICE).call("GET", "/libraries/shop/pictures/a").json["brief"] == "new"
 

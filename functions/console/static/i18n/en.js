@@ -113,7 +113,7 @@ export default {
   'proof.query': '{percent} of your picture lies on it', 'proof.picture': '{percent} of it is covered',
   'proof.agreement': '{percent} of what could be compared agrees', 'proof.recoloured': '{percent} recoloured',
   'proof.inliers': '{n} point fits|{n} points fit', 'proof.mirrored': 'mirrored', 'proof.inverted': 'inverted',
-  'legend.frame': 'Where the other lies', 'legend.differs': 'Differs ({n})', 'legend.recoloured': 'Other colours ({n})',
+  'legend.frame': 'Where the other lies', 'legend.differs': 'Differs ({n})', 'legend.recoloured': 'Other colours ({n})', 'legend.differs.others': 'Differs', 'legend.recoloured.others': 'Other colours',
   'compare': 'Compare', 'compare.title': 'Compare', 'compare.how': 'How to look', 'compare.blink': 'Blink', 'compare.wipe': 'Wipe',
   'compare.onion': 'Onion skin', 'compare.side': 'Side by side', 'compare.flip': 'Flip', 'compare.auto': 'Automatic', 'compare.marks': 'Marks',
   'compare.wipe.share': 'Shown of the lower', 'compare.onion.share': 'Opacity', 'compare.swap': 'Swap', 'compare.others': 'Other pictures',

@@ -95,7 +95,7 @@ export default {
   'proof.query.pair': '第二张有 {percent} 与第一张重合', 'proof.picture.pair': '第一张有 {percent} 被覆盖',
   'proof.query': '您的图片有 {percent} 与其重合', 'proof.picture': '覆盖其 {percent}', 'proof.agreement': '可比部分 {percent} 一致',
   'proof.recoloured': '{percent} 改色', 'proof.inliers': '{n} 个匹配点', 'proof.mirrored': '镜像', 'proof.inverted': '反色',
-  'legend.frame': '另一张的位置', 'legend.differs': '不一致（{n}）', 'legend.recoloured': '颜色不同（{n}）',
+  'legend.frame': '另一张的位置', 'legend.differs': '不一致（{n}）', 'legend.recoloured': '颜色不同（{n}）', 'legend.differs.others': '不一致', 'legend.recoloured.others': '颜色不同',
   'compare': '对比', 'compare.title': '图片对比', 'compare.how': '查看方式', 'compare.blink': '闪烁', 'compare.wipe': '滑动', 'compare.onion': '叠加',
   'compare.side': '并排', 'compare.flip': '切换', 'compare.auto': '自动切换', 'compare.marks': '标记', 'compare.wipe.share': '下层显示',
   'compare.onion.share': '不透明度', 'compare.swap': '交换', 'compare.others': '换两张图片', 'compare.two': '请选择两张图片进行对比', 'compare.start': '两张图片',

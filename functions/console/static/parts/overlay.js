@@ -35,11 +35,13 @@ export function Frame({ src, alt, quad, proof, onLoad, children, kind = '' }) {
 }
 
 /** What the marks on a picture mean, for those that are there. */
-export function Legend({ proof }) {
-  if (!proof) return null;
+export function Legend({ proof, others = [] }) {
+  const shown = [proof, ...others].filter(Boolean);
+  if (!shown.length) return null;
+  const some = (name) => shown.some((one) => one[name]?.length > 0);
   return html`<ul class="legend"><li><i class="quad"></i>${t('legend.frame')}</li>
-    ${proof.disagreeing?.length > 0 && html`<li><i class="differs"></i>${t('legend.differs', { n: proof.disagreeing.length })}</li>`}
-    ${proof.recoloured?.length > 0 && html`<li><i class="recoloured"></i>${t('legend.recoloured', { n: proof.recoloured.length })}</li>`}</ul>`;
+    ${some('disagreeing') && html`<li><i class="differs"></i>${proof?.disagreeing?.length > 0 ? t('legend.differs', { n: proof.disagreeing.length }) : t('legend.differs.others')}</li>`}
+    ${some('recoloured') && html`<li><i class="recoloured"></i>${proof?.recoloured?.length > 0 ? t('legend.recoloured', { n: proof.recoloured.length }) : t('legend.recoloured.others')}</li>`}</ul>`;
 }
 
 /** What a proof says, in words: of a query and a picture, or of a pair. */

@@ -66,7 +66,7 @@ export function Preview({ picture: first, library, edit, onClose, onChanged, onS
       ${gone ? html`<${CodeButton} action=${{ method: 'POST', path: `${picture.self}/restore` }} /><button type="button" class="main" onClick=${back}><${Icon} name="undo" /> ${t('restore')}</button>`
       : html`<${CodeButton} action=${{ method: 'DELETE', path: picture.self, vendor: { op: 'delete', library, pictures: [picture] } }} />
         <button type="button" class="danger" onClick=${erase}><${Icon} name="trash" /> ${t('delete')}</button>
-        <button type="button" onClick=${leave(onSearch)}><${Icon} name="search" /> ${t('similar')}</button>`}`}>
+        <button type="button" onClick=${leave(() => onSearch(picture))}><${Icon} name="search" /> ${t('similar')}</button>`}`}>
     <div class="split">
       <div><${Stage} picture=${picture} full=${full} /></div>
       <div>${gone ? html`<p>${picture.brief}</p>` : html`<${Edit} key=${turn} picture=${picture} library=${library} onPicture=${changed} handle=${handle} />`}<${Facts} picture=${picture} /></div>

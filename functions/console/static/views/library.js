@@ -147,7 +147,7 @@ export default function Library({ library: name }) {
     ${chosen.length > 0 && html`<${Bar} library=${library} pictures=${chosen} deleted=${deleted} onClear=${clear} onDone=${reload} />`}
     <${DropTargets} targets=${targets} />
     ${open && html`<${Preview} key=${open.picture.self} picture=${open.picture} library=${library} edit=${open.edit} onStep=${at >= 0 && step} onClose=${() => setOpen(null)}
-      onChanged=${reload} onSearch=${() => search(open.picture)} />`}
+      onChanged=${reload} onSearch=${search} />`}
     ${asking && html`<${Held} library=${library} file=${asking.file} onClose=${() => ask(null)} onSearch=${(file) => search({ file })} onAdd=${(file) => [ask(null), add([file])]}
       onOpen=${(picture) => [ask(null), openId(picture.id)]} />`}
     ${more && html`<${More} library=${library} onClose=${() => setMore(false)} onChanged=${() => [setMore(false), reload()]} />`}

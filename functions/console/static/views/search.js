@@ -104,7 +104,7 @@ export default function Search({ library: name }) {
     ${!image ? !lost && html`<${Empty} icon="camera" title=${t('search.start')} text=${t('search.start.text')}>${pick}<//>` : html`
     <div class="searching"><section class="asked" aria-label=${t('query')}>
         <${Crop} src=${shownAt(image)} alt=${labelOf(image)} box=${box} onBox=${setBox} quad=${back && quadOf(back)} />
-        <${Legend} proof=${proof} />
+        <${Legend} proof=${proof} others=${matches.map((match) => match.proof)} />
         <${Asking} said=${said} say=${say} others=${others} /></section>
       <section class="found" aria-label=${t('results')} aria-busy=${loading ? 'true' : 'false'}>
         <p class="faint" role="status">${loading || !value ? !error && t('search.looking') : `${t('search.found', { n: matches.length })} · ${t('search.took', { n: Math.round(value.took_ms) })}${value.query ? ` · ${number(value.query.width)} × ${number(value.query.height)}` : ''}`}</p>
@@ -119,6 +119,6 @@ export default function Search({ library: name }) {
           <tbody>${value.trace.map((look) => html`<tr><th scope="row">${look.name}</th>${[look.views, look.prepare_ms, look.embed_ms, look.search_ms, look.verify_ms].map((n) => html`<td>${number(n)}</td>`)}</tr>`)}</tbody></table></details>`}
       </section></div>`}
     <${DropTargets} targets=${targets} />
-    ${open && about.value && html`<${Preview} picture=${open} library=${all.find((one) => one.name === open.library) ?? about.value} onClose=${() => setOpen(null)} onChanged=${reload} onSearch=${() => [setOpen(null), ask(open)]} />`}
+    ${open && about.value && html`<${Preview} picture=${open} library=${all.find((one) => one.name === open.library) ?? about.value} onClose=${() => setOpen(null)} onChanged=${reload} onSearch=${(picture) => [setOpen(null), ask(picture)]} />`}
   </div>`;
 }

@@ -13,11 +13,13 @@ from urllib.parse import quote
 import msgspec
 from msgspec import UNSET
 
+from lookalike.domain.application import Application, Permission, Policy
 from lookalike.domain.library import Identity, Kind, LibraryRef
 from lookalike.errors import InvalidArgument, LibraryFull, LookalikeError
 from lookalike.imaging.decode import FORMATS, Bounds, decode
 from lookalike.service.capacity import ApplicationFull
 from lookalike.service.libraries import RESERVED_LIBRARIES
+from lookalike.service.permissions import NotPermitted, require
 from lookalike.service.staging import MAX_BYTES
 from lookalike.transfer import estimate
 from lookalike.transfer.api_client import Answered, ApiClient
@@ -27,6 +29,7 @@ from lookalike.transfer.outcomes import Outcome, Result, Totals
 from lookalike.transfer.rows import Row
 from lookalike.transfer.target import (
     NotShown,
+    OnDuplicate,
     TargetError,
     Wanted,
     Work,
@@ -95,7 +98,7 @@ class ApiTarget:
     (``search``) or to list them (``groups``) proves what was added, and ``update`` changes what is said of pictures.
 
     Raises InvalidArgument for keys that the service does not know, a name that no library may have, or a library of
-    another kind, and TargetError if it does not answer.
+    another kind, or changes that the key may not make, and TargetError if it does not answer.
     """
 
     rows_per_call = _MAX_ROWS
@@ -110,6 +113,8 @@ class ApiTarget:
         else:
             said = _checked(found)
             wanted.check_kind(str(said["kind"]), str(said["identity"]))
+        if wanted.on_duplicate is OnDuplicate.UPDATE:
+            self._require_update()
         self._name = f"{said.get('name', '')} {said.get('created', '')}"
         self._there = bool(said)
         own = Identity.PICTURE if wanted.library in RESERVED_LIBRARIES else Identity.OWN
@@ -130,6 +135,16 @@ class ApiTarget:
         if made.is_not_permitted:
             raise InvalidArgument("--library", f"there is no library {self._wanted.library}, and {made.problem}")
         return _checked(made)
+
+    def _require_update(self) -> None:
+        """Raise InvalidArgument if the key may not change pictures: no row that is there could be done."""
+        caller = _checked(self._client.call("GET", "/session"))
+        may = tuple(Permission(one) for one in cast("list[str]", caller.get("may", [])))
+        name, key = str(caller["application"]), str(caller["access_key"])
+        try:
+            require(Application(key, "", str(caller["app_id"]), "", name, policy=Policy(may=may)), Permission.UPDATE)
+        except NotPermitted as error:
+            raise InvalidArgument("--on-duplicate", f"update: {error.problem.format(error)}; {error.remedy}") from error
 
     @property
     def name(self) -> str:

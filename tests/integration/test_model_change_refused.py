@@ -160,7 +160,7 @@ def test_lost_originals_are_told_and_left_only_if_the_operator_says_so(data: Pat
     lost.unlink()
     filled = run(data, "--model", LARGE / "model.onnx", "--rate", 1000)
     assert filled.exit_code == 0, filled.output
-    assert "1 pictures have no readable original" in filled.output
+    assert "Pictures without a readable original: 1" in filled.output
     assert "would not be found any more" in refused(data, "--switch")
     assert state(data)["phase"] == "filled"
     assert run(data, "--switch", "--leave-lost").exit_code == 0

@@ -43,8 +43,10 @@ function useSize() {
 /** One picture on the other. `how`: the style of the upper one. */
 function Stack({ a, b, transform, how, share, proof, marks }) {
   const [element, size] = useSize();
+  const [ratio, setRatio] = useState(0);
+  const onLoad = ({ target }) => target.matches('.frame > img') && setRatio(target.naturalWidth / target.naturalHeight);
   const style = size && transform ? { transform: cssOf(transform, size.width, size.height) } : {};
-  return html`<div class="stack" ref=${element}><${Frame} src=${shownAt(a)} alt=${named(a)} quad=${marks && proof && quadOf(proof.transform)} proof=${marks && proof}>
+  return html`<div class="stack" ref=${element} style=${ratio ? { '--ratio': ratio } : {}} onLoadCapture=${onLoad}><${Frame} src=${shownAt(a)} alt=${named(a)} quad=${marks && proof && quadOf(proof.transform)} proof=${marks && proof}>
     <div class="upper" style=${how}><img src=${shownAt(b)} alt=${named(b)} style=${style} class=${transform ? '' : 'fit'} draggable="false" /></div>
     ${how['clip-path'] && html`<div class="edge" style=${{ left: `${share}%` }}></div>`}<//></div>`;
 }

@@ -31,7 +31,7 @@ from lookalike.transfer.stores_target import StoresTarget
 from lookalike.transfer.target import Target, Wanted
 
 #: What to do where a server has the data folder open.
-_BY_URL = "let that server add the pictures: --url http://127.0.0.1:8000 --key ACCESS_KEY:SECRET_KEY; or stop it"
+_BY_URL = "let that server add the pictures: --url and its address, --key ACCESS_KEY:SECRET_KEY; or stop it"
 
 #: Calls of a server at the same time.
 _CALLS = 4

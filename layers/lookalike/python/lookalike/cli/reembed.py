@@ -256,7 +256,7 @@ def _sentence(state: Mapping[str, Any]) -> str:
     if other is None:
         return f"Searches use {live}, and there is no other model."
     lost = (
-        f" {models['lost']:,} pictures have no readable original{_such_as(models['examples'])}."
+        f" Pictures without a readable original: {models['lost']:,}{_such_as(models['examples'])}."
         if models["lost"]
         else ""
     )

@@ -86,9 +86,8 @@ def switch(ports: Ports, watch: Watch, *, leave_lost: bool = False) -> ModelsInU
         lost = Filler(ports, models, watch).pass_over(write_all=False)
         if lost and not leave_lost:
             raise ChangeRefused(
-                f"{len(lost)} pictures have no readable original, {KnownLibraries(ports).name(lost[0])} among them, and would not "
-                "be found any more; "
-                "restore the originals, or say --leave-lost"
+                f"pictures without a readable original would not be found any more: {len(lost)}, "
+                f"{KnownLibraries(ports).name(lost[0])} among them; restore the originals, or say --leave-lost"
             )
         _prove(ports, models, watch)
     return ports.stores.embeddings.save_models(models.swapped(Phase.RETIRED, ports.clock()), models)

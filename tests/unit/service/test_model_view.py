@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lookalike.domain.consistency import Fault
 from lookalike.domain.library import Identity, Kind, Library, LibraryRef
 from lookalike.domain.model_change import ModelRef, ModelsInUse, Phase
 from lookalike.domain.picture import Embedding, Key, Picture, Pixels
@@ -224,6 +225,15 @@ def test_pictures_of_a_library_that_was_removed_meanwhile_lack_nothing(shop: Sho
     shop.clock.now += DAY_MS
     report = with_second_model(shop.now, check(shop.now), repair=False)
     assert (report.totals.rows, report.found) == (4, {})
+
+
+def test_a_lost_original_is_missed_once_while_there_are_two_models(shop: Shop) -> None:
+    row = next(row for batch in shop.raw.catalog.every_row() for row in batch if row.live)
+    shop.raw.originals.remove([row.object_key])
+    fill(shop.raw, 0)
+    shop.clock.now += DAY_MS
+    report = with_second_model(shop.now, check(shop.now), repair=False)
+    assert report.found == {Fault.NO_ORIGINAL: 1}
 
 
 class Failing(MemoryIndex):

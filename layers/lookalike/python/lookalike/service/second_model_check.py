@@ -50,14 +50,15 @@ def differing_rows(seen: Ports, before: int) -> Iterator[tuple[Fault, Picture]]:
     """Yield rows that the model's index does not have as they are, and rows that it has no vector of.
 
     Rows changed after ``before``, in Unix milliseconds, may be written just now, and are passed over; so are those of
-    removed libraries.
+    removed libraries. A picture whose original is lost can have no other vector: it is missed as an original, and not here.
     """
     model, removed = seen.embedder.model, removed_libraries(seen)
     for batch in seen.stores.catalog.every_row():
         rows = [row for row in batch if row.revision <= before and row.state is not State.DAMAGED]
         rows = [row for row in rows if row.key.library not in removed]
         rows = shown(rows, model, seen.stores.embeddings)
-        yield from ((Fault.OTHER_MODEL, row) for row in rows if row.live and row.model != model)
+        lacking = [row for row in rows if row.live and row.model != model]
+        yield from ((Fault.OTHER_MODEL, row) for row in lacking if seen.originals.size(row.object_key))
         yield from differing(seen, [row for row in rows if not row.live or row.model == model])
 
 

@@ -249,6 +249,13 @@ def test_a_link_goes_with_its_secret_and_is_not_guessed(memory: Ports) -> None:
     assert [sign_in({"once": f"{number:032x}"}).status for number in range(6)] == [401] * 4 + [429] * 2
 
 
+def test_a_link_signs_in_while_keys_may_not_be_tried(memory: Ports) -> None:
+    wrong = {"access_key": ALICE.access_key, "secret_key": "wrong"}
+    assert [sign_in(wrong).status for _ in range(6)] == [401] * 5 + [429]
+    assert sign_in({"once": link(memory)}).status == 204
+    problem(sign_in({"once": "0" * 32}), 429, "too_many_failures")
+
+
 def test_a_link_whose_application_is_disabled_is_not_used_up(memory: Ports) -> None:
     once = link(memory)
     memory.applications.save_application(replace(ALICE, active=False))

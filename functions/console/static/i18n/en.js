@@ -128,7 +128,7 @@ export default {
   'upload.failed': 'failed', 'upload.see': 'see', 'upload.scaling': 'being scaled down', 'upload.anyway': 'add anyway', 'upload.scale': 'add it scaled down', 'upload.scale.all': 'Add {n} scaled down',
   'upload.held.as': 'The very same picture as {name}', 'upload.scaled': 'Scaled down; the original has more pixels than allowed', 'upload.twin': 'The very same picture as {name}, added with it',
   'reason.sides': '{w} × {h} pixels. Each side may have {least} to {most} pixels.', 'reason.bytes': '{size} MB; at most {most} MB are taken.', 'reason.most': 'At most {most} MB are taken.',
-  'reason.formats': 'It is none of {formats}.', 'reason.cut': 'The file is cut off: part of it is missing.', 'reason.broken': 'The file is damaged.', 'reason.unreadable': 'This browser cannot read it.',
+  'reason.formats': 'It is none of {formats}.', 'reason.cut': 'The file is cut off: part of it is missing.', 'reason.broken': 'The file is damaged.', 'reason.wait': 'In {n} second you can try again.|In {n} seconds you can try again.', 'reason.unreadable': 'This browser cannot read it.',
   'drop.add': 'Add to the library', 'drop.add.hint': 'to {library}, folders too', 'drop.search': 'Search with it',
   'drop.search.hint': 'find what is like it', 'drop.check': 'Is it already in?', 'drop.check.hint': 'yes, or the nearest',
   'drop.compare': 'Compare', 'drop.compare.hint': 'one or two pictures',

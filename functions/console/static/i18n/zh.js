@@ -107,7 +107,7 @@ export default {
   'upload.see': '查看', 'upload.scaling': '正在缩小', 'upload.anyway': '仍然入库', 'upload.scale': '缩小后入库', 'upload.scale.all': '缩小 {n} 张后入库',
   'upload.held.as': '与 {name} 是同一张图片', 'upload.scaled': '已缩小：原图像素超出限制', 'upload.twin': '与同批上传的 {name} 是同一张图片',
   'reason.sides': '{w} × {h} 像素；每边须为 {least} 至 {most} 像素。', 'reason.bytes': '{size} MB，最多 {most} MB。', 'reason.most': '最多 {most} MB。',
-  'reason.formats': '不是以下格式：{formats}。', 'reason.cut': '文件不完整，部分内容缺失。', 'reason.broken': '文件已损坏。', 'reason.unreadable': '此浏览器无法读取。',
+  'reason.formats': '不是以下格式：{formats}。', 'reason.cut': '文件不完整，部分内容缺失。', 'reason.broken': '文件已损坏。', 'reason.wait': '{n} 秒后可再试。', 'reason.unreadable': '此浏览器无法读取。',
   'drop.add': '加入图库', 'drop.add.hint': '加入 {library}，支持文件夹', 'drop.search': '以图搜图', 'drop.search.hint': '查找相似图片', 'drop.check': '是否在库',
   'drop.check.hint': '在库，或最接近的一张', 'drop.compare': '对比', 'drop.compare.hint': '一张或两张图片',
   'code.show': '查看代码', 'code.title': '示例代码', 'code.keys': '将其中的 APP_ID、API_KEY、SECRET_KEY 换成您应用的密钥即可运行。',

@@ -101,6 +101,7 @@ export function reasonOf(problem) {
   const mb = (bytes) => Math.floor(bytes / 1e5) / 10;
   if (code === 'picture_size' && n.length > 3) return t('reason.sides', { w: n[0], h: n[1], least: n[2], most: n[3] });
   if (OF_BYTES.includes(code) && n.length) return t(n.length > 1 ? 'reason.bytes' : 'reason.most', { size: mb(n[0]), most: mb(n.at(-1)) });
+  if (code === 'too_many_failures') return problem.retryAfter > 0 ? t('reason.wait', { n: problem.retryAfter }) : '';
   if (code === 'empty_picture') return '';
   if (code !== 'not_a_picture') return detail;
   const [, formats] = /^not one of (.*)$/.exec(detail) ?? [];

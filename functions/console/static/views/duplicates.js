@@ -77,6 +77,12 @@ export default function Duplicates({ library }) {
   const start = () => call('POST', path).then(() => [setProblem(null), jobs.reload()], setProblem);
   const swept = page.value?.swept;
   const found = page.value?.clusters ?? [];
+  const shown = useRef(false);
+  useEffect(() => {
+    if (!swept || shown.current) return;
+    shown.current = true;
+    setLevel(['same', 'identical', 'similar'].find((one) => swept.clusters[one] > 0) ?? level);
+  }, [swept]);
   // Of a level that is on one page, what is there now is known; of others, what the sweep found.
   const whole = page.value && !page.loading && cursors.length === 1 && !page.value.next;
   const countOf = (one) => (one === level && whole ? found.length : swept.clusters[one]);

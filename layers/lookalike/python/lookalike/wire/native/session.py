@@ -100,16 +100,19 @@ def _end(token: Token) -> str:
 
 
 def _authenticate(ports: Ports, request: Request) -> tuple[Application, Request]:
-    """By the keys or the link in the body.
+    """By the keys or the link in the body. A link works while keys, and other links, may not be tried.
 
     Raises InvalidArgument, TooManyFailures, TokenInvalid, LinkInvalid, and CrossSite for a page of another site.
     """
     cookies.check_origin(request, ports.settings.public_hosts, with_cookie=False)
     given = _given(request)
-    check_failures(ports, given.access_key, request.source_ip)
+    if not given.once:
+        check_failures(ports, given.access_key, request.source_ip)
     try:
         application = _link(ports, given.once, request).application if given.once else _by_keys(ports, given)
     except AccessError:
+        if given.once:
+            check_failures(ports, given.access_key, request.source_ip)
         count_failure(ports, given.access_key, request.source_ip)
         raise
     return application, request

@@ -58,6 +58,10 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         )
 
 
+#: The console's files and the API are the same on every stack, so one is walked through whole. Both sign in and search.
+ON_ONE_STACK = pytest.mark.parametrize("stack", ["opensearch"], indirect=True, scope="module")
+
+
 def searches_segments(stack: account.Stack) -> bool:
     """Whether the stack has no domain."""
     store: str = stack.outputs["VectorStore"]
@@ -254,11 +258,13 @@ def visitor(stack: account.Stack, browser: Any, operator: Keys) -> Iterator[Visi
     assert came.wrong == []
 
 
+@ON_ONE_STACK
 def test_the_keyboard_alone_signs_in_looks_and_edits(visitor: Visitor) -> None:
     journeys.keyboard_signs_in_looks_and_edits(visitor)
     assert visitor.hindrances() == []
 
 
+@ON_ONE_STACK
 @pytest.mark.parametrize("wish", journeys.WISHES, ids=lambda wish: wish.__name__)
 def test_an_operator_wishes(visitor: Visitor, wish: Callable[[Visitor], None]) -> None:
     """The sweep among them is done by its schedule."""

@@ -110,6 +110,12 @@ def manifest_key(library: str = LIBRARY) -> ItemKey:
     return ItemKey(log_partition(library), "manifest")
 
 
+@pytest.fixture(autouse=True)
+def warnings_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Another test may have built a service that says less."""
+    caplog.set_level(logging.WARNING, "lookalike")
+
+
 def test_processes_see_each_others_writes_at_once(account: Account) -> None:
     first, second = account.process(), account.process()
     for step in range(12):

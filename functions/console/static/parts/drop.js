@@ -1,5 +1,5 @@
 // Files from outside: dropped (folders too), pasted, chosen.
-import { html, useEffect, useRef, useState } from '../vendor/htm-preact.js';
+import { html, useLayoutEffect, useRef, useState } from '../vendor/htm-preact.js';
 import { Icon } from './dialog.js';
 
 /** Files that file systems leave in folders, which nobody means to add. */
@@ -32,7 +32,7 @@ export function DropTargets({ targets }) {
   const [over, setOver] = useState(-1);
   const live = useRef();
   live.current = { targets, over };
-  useEffect(() => {
+  useLayoutEffect(() => {
     const carries = (event) => event.dataTransfer?.types.includes('Files') && !document.querySelector('dialog[open]');
     const at = (event) => Number(event.target.closest?.('[data-target]')?.dataset.target ?? 0);
     const acts = {
@@ -68,7 +68,7 @@ async function picturesCopied() {
 export function usePaste(run) {
   const live = useRef();
   live.current = run;
-  useEffect(() => {
+  useLayoutEffect(() => {
     let shift = false;
     const key = (event) => (shift = event.shiftKey);
     const paste = async (event) => {

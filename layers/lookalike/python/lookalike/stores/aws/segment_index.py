@@ -106,8 +106,7 @@ class SegmentIndex(VectorIndex):
     def held(self, kind: Kind, keys: Sequence[Key]) -> Sequence[IndexEntry]:
         found = []
         for uid, ids in _by_library((key.library, key.id) for key in keys).items():
-            held = self._library(uid).use(lambda layers, ids=ids: list(layers.find(ids)))  # type: ignore[misc]
-            found += [_entry(uid, row) for row in held if row.kind == kind]
+            found += [_entry(uid, row) for row in self._rows(uid, ids) if row.kind == kind]
         return found
 
     def libraries(self) -> Sequence[str]:
@@ -124,6 +123,9 @@ class SegmentIndex(VectorIndex):
             self._library(uid).forget()
         with self._lock:
             self._libraries.clear()
+
+    def _rows(self, uid: str, ids: Sequence[str]) -> Sequence[HeldRow]:
+        return self._library(uid).use(lambda layers: list(layers.find(ids)))
 
     def _append(self, rows: Iterable[tuple[str, IndexRow]], *, compacts: bool) -> None:
         for uid, some in _by_library(rows).items():

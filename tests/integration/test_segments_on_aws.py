@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import struct
-import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -355,25 +355,17 @@ def test_of_two_compactors_at_once_one_wins_and_the_other_leaves_nothing(
 def test_many_writers_and_compactors_at_once(account: Account) -> None:
     """Threads of four processes, each with pictures of its own, and searches beside them."""
     processes = [account.process() for _ in range(4)]
-    failed: list[BaseException] = []
     account.expected.write([one for number in range(4) for one in rows(number * 50, number * 50 + 40, revision=3)])
 
     def work(number: int) -> None:
-        try:
-            for revision in (1, 2, 3):
-                for start in range(number * 50, number * 50 + 40, 10):
-                    processes[number].write(rows(start, start + 10, revision=revision), wait=start % 20 == 0)
-                    found = processes[(number + 1) % 4].held(Kind.SIMILAR, [Key(LIBRARY, f"p{start}")])
-                    assert found[0].revision >= revision
-        except BaseException as error:
-            failed.append(error)
+        for revision in (1, 2, 3):
+            for start in range(number * 50, number * 50 + 40, 10):
+                processes[number].write(rows(start, start + 10, revision=revision), wait=start % 20 == 0)
+                found = processes[(number + 1) % 4].held(Kind.SIMILAR, [Key(LIBRARY, f"p{start}")])
+                assert found[0].revision >= revision
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failed
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
     for index in (*processes, account.process()):
         account.answers_right(index)
 

@@ -319,11 +319,24 @@ def test_markup_in_briefs_is_text(visit: Visit) -> None:
 
 
 def test_no_service_is_said_and_gets_over(visit: Visit) -> None:
+    """The page goes on by itself once the service is back."""
     visitor = visit()
     name = visitor.library(png(CAT))
     visitor.page.route("**/api/v1/libraries", lambda route: route.abort())
     visitor.open()
     visitor.says("The service cannot be reached")
+    visitor.page.unroute("**/api/v1/libraries")
+    visitor.says(name)
+
+
+def test_a_view_that_failed_is_tried_again(visit: Visit) -> None:
+    """A problem of the service does not go away by itself."""
+    visitor = visit()
+    name = visitor.library(png(CAT))
+    problem = {"code": "internal", "status": 500, "title": "…", "detail": "", "request": "r"}
+    visitor.page.route("**/api/v1/libraries", lambda route: route.fulfill(status=500, json=problem))
+    visitor.open()
+    visitor.button("Try again").wait_for()
     visitor.page.unroute("**/api/v1/libraries")
     visitor.button("Try again").click()
     visitor.says(name)

@@ -136,7 +136,7 @@ def test_beside_a_running_server(tmp_path: Path) -> None:
         done = imported(*into, "--data", str(data), "--name", "shop")
         assert done.returncode == 1
         assert "in use by another server" in done.stderr
-        assert "--url http://127.0.0.1:8000 --key" in done.stderr
+        assert "--url and its address, --key ACCESS_KEY:SECRET_KEY; or stop it" in done.stderr
         done = imported(*into, "--data", str(data), "--name", "shop", "--dry-run")
         assert (done.returncode, done.stdout) == (0, "4 rows: 4 added (a trial: nothing was added)\n"), done.stderr
 

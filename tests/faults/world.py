@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import tempfile
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -31,7 +30,7 @@ from lookalike.handlers.uploads import upload_handler
 from lookalike.ports import Embedder, Ports, Stores, Verifier
 from lookalike.ports.clock import DAY_MS
 from lookalike.server.model_changes import SETTLE_SECONDS, SETTLE_SECONDS_AWS
-from lookalike.service import consistency, model_fill
+from lookalike.service import consistency, libraries, model_fill
 from lookalike.service.mend import Mender
 from lookalike.service.model_change import back, begin, switch
 from lookalike.service.model_drop import drop
@@ -73,6 +72,9 @@ UPLOADED = "similar"
 #: Models by name, the first of which is configured.
 EMBEDDERS: Mapping[str, Embedder] = {"tiny": TinyEmbedder(), "new": OtherEmbedder()}
 REFS = {name: ModelRef(name, card * 16, f"graph of {name}") for card, name in zip("01", EMBEDDERS, strict=True)}
+
+#: When every run begins: the same calls are made each time it is repeated.
+BEGIN_MS = 1_767_225_600_000
 
 #: Milliseconds for which a table's stream keeps its records.
 STREAM_MS = DAY_MS
@@ -117,6 +119,16 @@ class TinyModels(KeptModels):
         return self._models[ref.name]
 
 
+class SeededSecrets:
+    """Uids of libraries, in whose order stores are read: the same ones whenever a run is repeated."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+
+    def token_hex(self, count: int) -> str:
+        return self._chance.randbytes(count).hex()
+
+
 class FirstIndex:
     """The index of the configured model, as it is when it is asked: one that was dropped may have been made anew."""
 
@@ -154,8 +166,10 @@ class World(ABC):
 
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
+        self._named = mock.patch.object(libraries, "secrets", SeededSecrets(self.chance))
+        self._named.start()
         self.faults = Faults()
-        self.clock = SetClock(time.time_ns() // 1_000_000)
+        self.clock = SetClock(BEGIN_MS)
         self.objects = MemoryObjects()
         self.letters = MemoryDeadLetters()
         self.events: list[ObjectEvent] = []  #: all that there were
@@ -195,6 +209,7 @@ class World(ABC):
 
     def close(self) -> None:
         process_ports.ports = None
+        self._named.stop()
 
     def pass_time(self, milliseconds: int) -> None:
         self.clock.now += milliseconds

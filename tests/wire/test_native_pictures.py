@@ -11,9 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from lookalike.handlers.process_ports import serving
 from lookalike.ports import Ports
 from lookalike.wire.native import picture_path
 from tests.conftest import ALICE, BOB
+from tests.faults.faults import Faults, Kind, Plan
 from tests.support.baidu import Caller, picture
 from tests.support.fakes import MemoryWeb
 from tests.support.native import Answered, NativeCaller, form, image, problem
@@ -45,6 +47,22 @@ def test_a_picture_that_is_put_is_all_there() -> None:
     assert (said["id"], said["brief"], said["tags"]) == ("sku-1", "red", ["a", "b"])
     assert (said["label"], said["desc"], said["state"]) == ({"n": 1}, [1, "x"], "live")
     assert said["self"] == "/api/v1/libraries/shop/pictures/sku-1"
+
+
+@pytest.mark.parametrize("after", range(12))
+def test_a_picture_that_is_deleted_within_a_put_is_made_by_it(memory: Ports, after: int) -> None:
+    """The two calls were one after the other: the picture that was replaced is the one that was deleted, or it was made."""
+    alice.put("shop", "sku-1", picture(1))
+    deleted: list[int] = []
+    faults, path = Faults(), "/libraries/shop/pictures/sku-1"
+    faults.expect(
+        Plan(Kind.MEANWHILE, after, meanwhile=lambda: deleted.append(alice.call("DELETE", path).status)),
+    )
+    with serving(faults.wrap(memory)):
+        status = alice.put("shop", "sku-1", picture(1)).status
+        assert deleted in ([], [204])
+        there = alice.call("GET", path).status == 200
+    assert status == (201 if deleted and there else 200)
 
 
 def test_every_way_to_send_a_picture_makes_the_same(web: MemoryWeb) -> None:

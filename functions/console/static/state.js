@@ -30,6 +30,9 @@ export function useStore(one) {
 /** Whether the service can be reached, as far as is known. */
 export const online = store(true);
 
+/** Milliseconds after which a call that did not get through is made again, if the service can be reached. */
+const RETRY_CUT_MS = 5_000;
+
 /** What a promise gives: {value}, {error} or neither yet; and reload. What an outage prevents is done when it is over; till then, what is there stays. */
 export function useLoad(load, inputs) {
   const [state, set] = useState({});
@@ -44,7 +47,13 @@ export function useLoad(load, inputs) {
     );
     return () => (wanted = false);
   }, [...inputs, turn]);
-  useEffect(() => (state.cut ? online.watch(() => online.get() && again((n) => n + 1)) : undefined), [state.cut]);
+  useEffect(() => {
+    if (!state.cut) return undefined;
+    const retry = () => online.get() && again((n) => n + 1);
+    const unwatch = online.watch(retry);
+    const timer = setInterval(retry, RETRY_CUT_MS); // another call may have got through before this one was known to be cut
+    return () => (clearInterval(timer), unwatch());
+  }, [state.cut]);
   return { ...state, reload: () => again((n) => n + 1) };
 }
 

@@ -111,12 +111,17 @@ def add(ports: Ports, command: Add, library: Library | None = None) -> Picture:
     be more pictures than the library may hold; InvalidArgument for an invalid id; a UrlError or a PictureError if the
     picture cannot be loaded; and Unavailable if its row changes too fast.
     """
+    return carry_out(ports, command, library).picture
+
+
+def carry_out(ports: Ports, command: Add, library: Library | None = None) -> Attempt:
+    """Add the picture, or replace one by it; return what was written. Arguments and errors: as of :func:`add`."""
     prepared = prepare(ports, command, library)
     for attempt in attempts(ports, prepared):
         with place(ports, prepared.library, needed=attempt.adds) as held:
             if write(held, prepared.loaded.data, attempt):
                 break
-    return attempt.picture
+    return attempt
 
 
 def prepare(ports: Ports, command: Add, library: Library | None = None) -> Prepared:

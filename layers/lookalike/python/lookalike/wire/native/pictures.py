@@ -18,7 +18,7 @@ from lookalike.errors import (
     RevisionMismatch,
 )
 from lookalike.ports import Ports
-from lookalike.service.add import Add, add
+from lookalike.service.add import Add, add, carry_out
 from lookalike.service.delete import Delete, delete
 from lookalike.service.groups import list_pictures, name_of
 from lookalike.service.image_source import Source
@@ -102,11 +102,12 @@ def _put(
     require(application, Permission.UPDATE)
     instead = replace(command, replace=True, revision=wanted.revision, only_live=wanted.there)
     try:
-        return add(ports, instead, library), False
+        done = carry_out(ports, instead, library)
     except RevisionMismatch as mismatch:
         if wanted.revision is None:
             raise PictureIsAbsent(mismatch.key, None) from mismatch
         raise
+    return done.picture, done.adds  # the one that was there may have been deleted meanwhile
 
 
 @dataclass(frozen=True, slots=True)

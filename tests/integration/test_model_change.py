@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -35,7 +36,7 @@ from lookalike.service.delete import Delete, delete
 from lookalike.service.image_source import Source
 from lookalike.service.libraries import create_library
 from lookalike.service.lost_originals import with_lost_now
-from lookalike.service.model_change import back, begin, switch
+from lookalike.service.model_change import ChangeRefused, back, begin, switch
 from lookalike.service.model_drop import drop
 from lookalike.service.model_fill import Progress, Stopped, Watch, fill
 from lookalike.service.model_progress import note_fill
@@ -306,6 +307,10 @@ def test_a_drop_that_is_killed_at_any_moment_is_ended_by_the_next_one(here: Serv
             assert models is not None
             if models.other is not None:
                 left += 1
+                if models.phase is Phase.DROPPING:
+                    for step in (partial(switch, ports, Watch()), partial(back, ports)):
+                        with pytest.raises(ChangeRefused, match="reembed --drop finishes that"):
+                            step()
                 drop(ports, 0, Watch())
             assert service.answers() == expected
             assert check(service.ports).found == {}

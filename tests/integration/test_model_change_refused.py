@@ -98,11 +98,18 @@ def without_card(folder: Path) -> Path:
     return model
 
 
+def lone_picture(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "x.jpg").write_bytes(jpeg(photograph(NAMES[0], 200)))
+    return folder / "x.jpg"
+
+
 BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
     "another dimension": (lambda folder: copied(folder, LARGE, lambda card: card.update(dimension=128)), "128 numbers"),
     "short": (short, "its SHA-256 is"),
     "another card": (of_another_card, "its SHA-256 is"),
-    "no card": (without_card, "No such file"),
+    "no card": (without_card, "card.json is not beside it"),
+    "no model": (lone_picture, "card.json is not beside it"),
     "card of a list": (lambda folder: copied(folder, LARGE, lambda card: card.update(outputs=3)), "not a model's card"),
     "the same name": (
         lambda folder: copied(folder, LARGE, lambda card: card.update(name="lite0-224-2")),

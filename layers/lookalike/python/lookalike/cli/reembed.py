@@ -21,7 +21,7 @@ from lookalike.cli.store_options import DataOption, StackOption, settings_for
 from lookalike.domain.model_change import DEFAULT_RATE, Phase
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.kept_models import model_files, ref_of
-from lookalike.embedding.model_path import CARD
+from lookalike.embedding.model_path import CARD, CODEBOOKS
 from lookalike.errors import InvalidArgument, ModelError, Unavailable
 from lookalike.server.control import ask_server
 from lookalike.server.model_changes import ModelChanges
@@ -193,6 +193,8 @@ def _kept(settings: Settings, model: Path) -> dict[str, str]:
     """Keep a model's files where the pictures are; return what names it. Raises ModelError for a model that cannot be used."""
     if not model.is_file():
         raise ModelError(f"{model}: there is no such file")
+    if missing := [name for name in (CARD, CODEBOOKS) if not model.with_name(name).is_file()]:
+        raise ModelError(f"{model}: {missing[0]} is not beside it, as `make model` and `lookalike model fit` write it")
     OnnxEmbedder(model)  # refuses what is broken, of another dimension, or not what its card says
     files = model_files(model)
     ref = ref_of(files[CARD])

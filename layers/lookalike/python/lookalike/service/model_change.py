@@ -80,6 +80,8 @@ def switch(ports: Ports, watch: Watch, *, leave_lost: bool = False) -> ModelsInU
     Raises ChangeRefused if it lacks pictures (``leave_lost``: others than those whose originals are lost) or has other ones.
     """
     models = _with_other(ports)
+    if models.phase is Phase.DROPPING:
+        raise ChangeRefused(_being_dropped(models))
     if models.phase is not Phase.FILLED:
         raise ChangeRefused(f"{_other(models).name} is {models.phase}: it goes live once it is filled")
     if models.has_two:
@@ -96,6 +98,8 @@ def switch(ports: Ports, watch: Watch, *, leave_lost: bool = False) -> ModelsInU
 def back(ports: Ports) -> ModelsInUse:
     """Let searches use the model again that they used before; return the models in use. Raises ChangeRefused."""
     models = _with_other(ports)
+    if models.phase is Phase.DROPPING:
+        raise ChangeRefused(_being_dropped(models))
     if models.phase is not Phase.RETIRED:
         raise ChangeRefused(f"{models.live.name} has not taken the place of another model")
     return ports.stores.embeddings.save_models(models.swapped(Phase.FILLED, ports.clock()), models)
@@ -162,6 +166,10 @@ def _with_other(ports: Ports) -> ModelsInUse:
     if models is None or models.other is None:
         raise ChangeRefused("there is one model; another one is made ready by lookalike reembed --model FILE")
     return models
+
+
+def _being_dropped(models: ModelsInUse) -> str:
+    return f"{_other(models).name} is being dropped; lookalike reembed --drop finishes that"
 
 
 def _other(models: ModelsInUse) -> ModelRef:

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
@@ -290,6 +291,13 @@ def states(machine: Machine) -> Path:
     return next(machine.files.glob("*.states"))
 
 
+def put_other_states(path: Path) -> None:
+    """A file of states that is whole, but another segment's, or of another moment."""
+    _, _, data = path.read_bytes().partition(b"\n")
+    other = data[:-1] + bytes([1 - data[-1]])
+    path.write_bytes(b"%08x\n%b" % (zlib.crc32(other), other))
+
+
 DAMAGES: dict[str, Callable[[Machine], object]] = {
     "missing": lambda machine: segment_paths(machine)[-1].unlink(),
     "empty": lambda machine: os.truncate(segment_paths(machine)[-1], 0),
@@ -305,6 +313,7 @@ DAMAGES: dict[str, Callable[[Machine], object]] = {
     "list short": lambda machine: cut(machine.files / MANIFEST, 5),
     "states missing": lambda machine: states(machine).unlink(),
     "states flipped": lambda machine: flip(states(machine), 12),
+    "states swapped": lambda machine: put_other_states(states(machine)),
     "states short": lambda machine: cut(states(machine), 1),
     "all gone": lambda machine: shutil.rmtree(machine.files),
 }

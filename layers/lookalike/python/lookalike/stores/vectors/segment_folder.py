@@ -151,7 +151,7 @@ class SegmentFolder:
         return self._mapped(open_segment(self.path / name, library))
 
     def keep_states(self, changed: ChangedRows) -> str:
-        """Write changed rows into a file and return its name. Raises OSError."""
+        """Write changed rows into a file and return its name, which begins with their checksum. Raises OSError."""
         data = changed.to_bytes()
         name = f"{zlib.crc32(data):08x}{os.urandom(8).hex()}{_STATES}"
         self._write_bytes(name, b"%08x\n%b" % (zlib.crc32(data), data))
@@ -182,6 +182,8 @@ class SegmentFolder:
             raise UnusableFileError(f"its states cannot be read ({error.strerror})") from error
         if head != b"%08x" % zlib.crc32(data):
             raise UnusableFileError("its states are damaged")
+        if not name.startswith(head.decode()):  # the list has the name, and so the checksum
+            raise UnusableFileError("its states are another segment's, or of another moment")
         changed = ChangedRows.from_bytes(data)
         if np.any(changed.rows >= segment.count):
             raise UnusableFileError("its states are another segment's")

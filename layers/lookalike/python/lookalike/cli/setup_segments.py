@@ -20,8 +20,8 @@ def fill_segments(account: Account) -> None:
     pictures = 0
     with Console(stderr=True).status("Filling segments") as status:
         libraries = {row.key.library for kind in Kind for page in account.catalog.scan(kind) for row in page}
-        libraries.update(index.libraries())
-        for number, library in enumerate(sorted(libraries), 1):
+        indexed = sorted(libraries.union(index.libraries()))  # those that have no pictures any more, too
+        for number, library in enumerate(indexed, 1):
             pictures += index.make_again(library)
-            status.update(f"Filling segments: {number:,} of {len(libraries):,} libraries")
+            status.update(f"Filling segments: {number:,} of {len(indexed):,} libraries")
     typer.echo(f"{'Filled segments:':<22}{pictures:,} pictures in {len(libraries):,} libraries")

@@ -75,6 +75,9 @@ class CatalogChanges(CatalogSource):
         statement = "SELECT 1 FROM changes WHERE number = ? AND library = ? AND token = ?"
         return bool(fetch_all(self._database, statement, (mark.number, _NO_LIBRARY, mark.token)))
 
+    def has_marks(self) -> bool:
+        return bool(fetch_all(self._database, "SELECT 1 FROM changes WHERE library = ? LIMIT 1", (_NO_LIBRARY,)))
+
     def drop_marks(self, mark: Mark) -> None:
         statement = "DELETE FROM changes WHERE library = ? AND number < ?"
         self._database.write(lambda connection: connection.execute(statement, (_NO_LIBRARY, mark.number)))

@@ -63,6 +63,10 @@ class CatalogSource(Protocol):
         """Return whether the log has this mark."""
 
     @abstractmethod
+    def has_marks(self) -> bool:
+        """Return whether the log has any mark: then files were made of this catalog once."""
+
+    @abstractmethod
     def drop_marks(self, mark: Mark) -> None:
         """Remove all marks before this one."""
 

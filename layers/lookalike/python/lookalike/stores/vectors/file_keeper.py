@@ -96,7 +96,7 @@ class FileKeeper(SegmentKeeper):
     def _is_due(self, index: FaissIndex, many: int) -> bool:
         published = self._published
         if published is None or self._made_again:
-            return any(segments for segments, _ in index.captured().values())
+            return index.has_sealed()
         return self._source.log_length(Mark(published.mark, published.token)) >= many
 
     def pictures_of(self, library: str) -> Iterator[Sequence[Picture]]:
@@ -110,6 +110,8 @@ class FileKeeper(SegmentKeeper):
             logger.warning(f"the index is made again from the catalog: its list of files is not used, as {error}")
             return None
         if manifest is None:
+            if self._source.has_marks():
+                logger.warning("the index is made again from the catalog: its list of files is not there")
             return None
         if not self._source.has_mark(Mark(manifest.mark, manifest.token)):
             logger.warning("the index is made again from the catalog: its files are of another catalog, or older")
@@ -170,10 +172,13 @@ class FileKeeper(SegmentKeeper):
 
     def _complain(self, error: Exception) -> None:
         """Log why no files are kept, once until they are."""
-        if self._complaint != str(error):
-            self._complaint = str(error)
+        reason = (isinstance(error, OSError) and error.strerror) or str(
+            error
+        )  # without the names of files, which are random
+        if self._complaint != reason:
+            self._complaint = reason
             logger.warning(
-                f"the index keeps no files at present ({error}); it works on, and the next start takes longer"
+                f"the index keeps no files at present ({reason}); it works on, and the next start takes longer"
             )
 
 

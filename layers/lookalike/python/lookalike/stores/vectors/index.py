@@ -131,6 +131,10 @@ class FaissIndex(VectorIndex):
         """Return each library's segments that are kept in files, and whether the catalog's log has all its other rows."""
         return {library: library_index.captured() for library, library_index in list(self._libraries.items())}
 
+    def has_sealed(self) -> bool:
+        """Return whether there are sealed segments, in files or in memory alone."""
+        return any(library_index.has_sealed for library_index in list(self._libraries.values()))
+
     def keep_unkept(self) -> None:
         """Put sealed segments into files that are in memory alone. Call from the thread that compacts."""
         for library_index in list(self._libraries.values()):

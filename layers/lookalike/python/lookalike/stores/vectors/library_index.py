@@ -162,6 +162,11 @@ class LibraryIndex:
             kept = [_captured(segment) for segment in self._sealed if segment.file is not None]
             return kept, all(segment.logged or not segment.count for segment in others)
 
+    @property
+    def has_sealed(self) -> bool:
+        """Whether there are sealed segments, in files or in memory alone."""
+        return bool(self._sealed)
+
     def keep_unkept(self) -> None:
         """Put the sealed segments into files that are in memory alone. Call from the thread that compacts."""
         for segment in [one for one in self._sealed if one.file is None]:

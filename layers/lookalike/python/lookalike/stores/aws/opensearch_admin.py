@@ -17,8 +17,11 @@ REFRESH_INTERVAL = "500ms"
 #: Mapping of a field that is only returned, neither searched nor sorted by.
 _STORED_ONLY: Json = {"type": "keyword", "index": False, "doc_values": False}
 
-#: The graph that vectors are searched by.
-GRAPH: Json = {"name": "hnsw", "engine": "lucene", "parameters": {"m": 16, "ef_construction": 128}}
+#: How vectors are compared, and the graph that they are searched by.
+GRAPH: Json = {
+    "space_type": "cosinesimil",
+    "method": {"name": "hnsw", "engine": "lucene", "parameters": {"m": 16, "ef_construction": 128}},
+}
 
 #: Mapping of an index's documents, but for its vectors.
 _MAPPINGS: Json = {
@@ -56,7 +59,8 @@ def create_index(
 ) -> bool:
     """Create an empty index; returns False if it already exists. Raises Unavailable.
 
-    ``refresh_interval``: time until a write is visible to searches, in OpenSearch's notation. ``graph``: the k-NN method.
+    ``refresh_interval``: time until a write is visible to searches, in OpenSearch's notation. ``graph``: what the mapping
+    of a vector says beyond its type and dimension.
     """
     index = {
         "knn": True,
@@ -65,7 +69,7 @@ def create_index(
         "refresh_interval": refresh_interval,
         "gc_deletes": "1h",  # time that a removal's version is kept, to reject older writes that arrive later
     }
-    vector = {"type": "knn_vector", "dimension": DIMENSION, "space_type": "cosinesimil", "method": graph}
+    vector = {"type": "knn_vector", "dimension": DIMENSION, **graph}
     mappings = {**_MAPPINGS, "properties": {"vector": vector, **_MAPPINGS["properties"]}}
     body = {"settings": {"index": index}, "mappings": mappings, "aliases": {write_alias(name): {}}}
     with errors_as_unavailable():

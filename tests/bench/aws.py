@@ -40,7 +40,13 @@ from lookalike.embedding.model_path import find_model
 from lookalike.handlers.process_ports import serving
 from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
 from lookalike.stores.aws.dynamodb_maps import DynamoMaps
-from lookalike.stores.aws.opensearch_admin import REFRESH_INTERVAL, create_index, delete_index, update_layout
+from lookalike.stores.aws.opensearch_admin import (
+    REFRESH_INTERVAL,
+    create_index,
+    delete_index,
+    search_on_all_cores,
+    update_layout,
+)
 from lookalike.stores.aws.opensearch_client import connect
 from lookalike.stores.aws.opensearch_index import OpenSearchIndex
 from lookalike.stores.aws.opensearch_query import search_body
@@ -200,6 +206,8 @@ class Plan:
 def measure(report: Report, url: str, plan: Plan) -> None:
     """Fill a library of each size with each graph, and measure every case."""
     took: dict[tuple[str, str, int], float] = {}
+    with closing(connect(url)) as client:
+        search_on_all_cores(client)
     for size in plan.sizes:
         for graph in plan.graphs:
             bench = fill_library(report, url, size, graph, plan.refresh)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import RequestError
+from opensearchpy.exceptions import AuthorizationException, RequestError
 
 from lookalike.domain.picture import DIMENSION
 from lookalike.stores import metadata_codec
@@ -13,6 +13,9 @@ from lookalike.stores.aws.opensearch_client import Json, errors_as_unavailable
 
 #: Default time until a write is visible to searches, in OpenSearch's notation.
 REFRESH_INTERVAL = "500ms"
+
+#: Setting of a cluster: whether a search walks a shard's segments one after the other, or on several cores.
+_CONCURRENT_SEARCH = "search.concurrent_segment_search.mode"
 
 #: Mapping of a field that is only returned, neither searched nor sorted by.
 _STORED_ONLY: Json = {"type": "keyword", "index": False, "doc_values": False}
@@ -46,6 +49,22 @@ def data_nodes(client: OpenSearch) -> int:
     """Number of nodes that hold shards. Raises Unavailable."""
     with errors_as_unavailable():
         return int(client.cluster.health()["number_of_data_nodes"])
+
+
+def search_on_all_cores(client: OpenSearch) -> bool:
+    """Let a k-NN search walk the graphs of a shard's segments at once, unless the cluster says how; returns whether it may.
+
+    A million pictures lie in some 25 segments. AWS has this setting for whole clusters only, and by itself sets it on
+    large nodes. Raises Unavailable.
+    """
+    with errors_as_unavailable():
+        try:
+            said = client.cluster.get_settings(params={"flat_settings": "true"})
+            if not any(_CONCURRENT_SEARCH in said.get(kind, {}) for kind in ("persistent", "transient")):
+                client.cluster.put_settings(body={"persistent": {_CONCURRENT_SEARCH: "auto"}})
+        except (AuthorizationException, RequestError):
+            return False
+    return True
 
 
 def create_index(

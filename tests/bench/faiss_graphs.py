@@ -12,6 +12,7 @@ import argparse
 import json
 import time
 from abc import abstractmethod
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -56,7 +57,7 @@ class PlainGraph(Graph):
         self._index: Any = (
             faiss.IndexHNSWFlat(DIMENSION, edges, faiss.METRIC_INNER_PRODUCT)
             if bits == 32
-            else faiss.IndexHNSWSQ(DIMENSION, kind, edges, faiss.METRIC_INNER_PRODUCT)
+            else faiss.IndexHNSWSQ(DIMENSION, kind, edges, faiss.METRIC_INNER_PRODUCT)  # type: ignore[arg-type]
         )
         _prepare(self._index)
         self._index.train(vectors)
@@ -106,7 +107,7 @@ def _prepare(index: Any) -> None:
 
 
 #: Graphs by their names in :mod:`tests.bench.graphs`.
-KINDS = {
+KINDS: Mapping[str, Callable[[NDArray[np.float32]], Graph]] = {
     "faiss": partial(PlainGraph, bits=32),
     "faiss-fp16": partial(PlainGraph, bits=16),
     "faiss-on-disk-8x": partial(BinaryGraph, bits=4),
@@ -122,7 +123,7 @@ def measure(report: Report, size: int, times: int) -> None:
     for name, kind in KINDS.items():
         group = f"{size:,} pictures, {name}: one thread, processor time"
         began = time.process_time()
-        graph: Graph = kind(vectors)
+        graph = kind(vectors)
         report.add(group, "fill", size / (time.process_time() - began), "rows/s")
         report.add(group, "memory a row", graph.size() / size, "bytes")
         for views in (1, 5):

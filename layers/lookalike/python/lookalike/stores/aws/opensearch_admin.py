@@ -20,9 +20,10 @@ _CONCURRENT_SEARCH = "search.concurrent_segment_search.mode"
 #: Mapping of a field that is only returned, neither searched nor sorted by.
 _STORED_ONLY: Json = {"type": "keyword", "index": False, "doc_values": False}
 
-#: How vectors are compared, and the graph that they are searched by.
+#: How vectors are compared, and the graph that they are searched by. Without doc values, they are stored once.
 GRAPH: Json = {
     "space_type": "cosinesimil",
+    "doc_values": False,
     "method": {"name": "hnsw", "engine": "lucene", "parameters": {"m": 16, "ef_construction": 128}},
 }
 

@@ -217,6 +217,8 @@ def measure(report: Report, url: str, plan: Plan) -> None:
             bench.client.close()
             plan.save(report)
     small, large = plan.sizes[0], plan.sizes[-1]
+    if large == small:
+        return
     for state, name in dict.fromkeys((state, name) for state, name, _ in took):
         growth = took[state, name, large] / took[state, name, small]
         report.add(f"Growth from {small:,} to {large:,} pictures, {state}", name, growth, "×")

@@ -1,9 +1,11 @@
 """``make bench-aws``: searches in a real OpenSearch compared with its exact scan of the same library, and whole adds.
 
-    python -m tests.bench.aws [--json FILE] [--million | --quick] [--compressed]
+    python -m tests.bench.aws [--json FILE] [--size N ... | --million | --quick] [--graph NAME ...] [--brief] [--url URL]
 
-One server, one library, one connection; both figures of a ratio are measured in the same run. Vectors are clustered by
-:mod:`tests.support.clusters`. With ``--compressed`` they are searched by 7 bits a number, as Lucene compresses them.
+One server, one library at a time, one connection; both figures of a ratio are measured in the same run. Vectors are
+clustered by :mod:`tests.support.clusters`. Several graphs of :mod:`tests.bench.graphs` are measured one after the other.
+``--brief`` leaves out exact scans, segments merged into one, and whole adds: that is what a million pictures take hours
+for. Figures are written as soon as a library is measured.
 """
 
 from __future__ import annotations
@@ -16,10 +18,11 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,23 +34,29 @@ from PIL import Image
 from rich.console import Console
 
 from lookalike.domain.library import Kind
-from lookalike.domain.picture import Key
 from lookalike.domain.search import Generation, Query, TagFilter
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.model_path import find_model
 from lookalike.handlers.process_ports import serving
 from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
 from lookalike.stores.aws.dynamodb_maps import DynamoMaps
-from lookalike.stores.aws.opensearch_admin import GRAPH, create_index
+from lookalike.stores.aws.opensearch_admin import (
+    REFRESH_INTERVAL,
+    create_index,
+    delete_index,
+    search_on_all_cores,
+    update_layout,
+)
 from lookalike.stores.aws.opensearch_client import connect
 from lookalike.stores.aws.opensearch_index import OpenSearchIndex
 from lookalike.stores.aws.opensearch_query import search_body
 from lookalike.stores.aws.s3_objects import CONFIG, S3Store
+from tests.bench.graphs import GRAPHS, needs_native_code
 from tests.bench.report import Report
 from tests.bench.stores import LIBRARY, MODEL, batches, picture
 from tests.conftest import ALICE
 from tests.servers.dynamodb.server import new_table
-from tests.servers.opensearch.server import OpenSearchServer, missing
+from tests.servers.opensearch.server import VECTOR_UNIT, OpenSearchServer, missing
 from tests.support import photographs
 from tests.support.baidu import Caller
 from tests.support.clusters import clustered
@@ -60,11 +69,20 @@ BATCH = 500
 #: ``filter_path`` of a search, as the service sends it.
 _FILTER_PATH = "hits.hits._source,hits.hits.sort"
 
+#: Bulk writes that wait for the two threads of a fill.
+WAITING = 8
+
+#: What is aimed at among the 100 nearest.
+RECALL = "≥ 0.99"
+
 #: Callers that add at once.
 CALLERS = 8
 
-#: The same graph over vectors of 7 bits a number (Lucene's scalar quantiser; rescored by nothing).
-COMPRESSED = {**GRAPH, "parameters": {**GRAPH["parameters"], "encoder": {"name": "sq", "parameters": {"bits": 7}}}}
+#: Library of the pictures that are added meanwhile, and the first one's number.
+OTHER_LIBRARY, FIRST_OTHER = "a" * 32, 100_000_000
+
+#: Files of a segment that a search walks: edges, and numbers of 32 bits where there are none of fewer.
+EDGES, COMPRESSED, PLAIN = ("vex", "faiss", "faissc"), "veq", "vec"
 
 #: Rows that are added a second while searches are measured, in two writes that wait until they are visible.
 ADDED_A_SECOND = 100
@@ -88,6 +106,11 @@ CASES = (
     Case("five views, k 100", views=5),
     Case("five views, k 302", views=5, k=302),
 )
+
+
+#: Cases of a brief run, and those that are measured while pictures are added.
+BRIEF = tuple(case for case in CASES if case.k == 100)
+WHILE_ADDING = tuple(case for case in BRIEF if case.every == 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,7 +169,9 @@ class Bench:
     def nearest(self, case: Case, views: NDArray[np.float32]) -> set[int]:
         """Numbers of the pictures that an exact search finds."""
         cosines = (self.vectors[:: case.every] @ views.T).max(axis=1)
-        return {int(row) * case.every for row in np.argsort(-cosines)[: case.k]}
+        if len(cosines) <= case.k:
+            return set(range(0, len(self.vectors), case.every))
+        return {int(row) * case.every for row in np.argpartition(-cosines, case.k)[: case.k]}
 
     def segments(self) -> int:
         """Number of segments of the index, each with its own graph."""
@@ -163,92 +188,142 @@ class Bench:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Sizes of libraries, how many times each case is measured, the graph, and the server's process to be weighed."""
+    """What is measured, and the server's process to be weighed.
+
+    ``sizes``: of libraries. ``times``: that each case is measured. ``graphs``: names of graphs. ``refresh``: time until a
+    write is visible while a library is filled. ``save``: called with what is there so far.
+    """
 
     sizes: Sequence[int]
     times: int
-    graph: Mapping[str, Any] = field(default_factory=lambda: GRAPH)
+    graphs: Sequence[str] = ("lucene",)
     pid: int | None = None
+    brief: bool = False
+    refresh: str = REFRESH_INTERVAL
+    save: Callable[[Report], None] = lambda report: None
 
 
 def measure(report: Report, url: str, plan: Plan) -> None:
-    """Fill a library of each size, and measure every case before and after its segments are merged."""
+    """Fill a library of each size with each graph, and measure every case."""
     took: dict[tuple[str, str, int], float] = {}
-    sizes, times = plan.sizes, plan.times
-    for size in sizes:
-        bench = fill_library(report, url, size, plan.graph)
-        settle(bench)
-        weigh(report, bench, plan.pid)
-        while_adding(report, bench, times)
-        settle(bench)
-        states: list[tuple[str, Callable[[], None]]] = [("as written", lambda: None), ("merged", bench.merge)]
-        for state, prepare in states:
-            prepare()
-            group = f"{size:,} pictures, {state} (segments: {bench.segments()})"
-            for case in CASES:
-                took[state, case.name, size] = compare(report, group, bench, case, times)
-    small, large = sizes[0], sizes[-1]
+    with closing(connect(url)) as client:
+        search_on_all_cores(client)
+    for size in plan.sizes:
+        for graph in plan.graphs:
+            bench = fill_library(report, url, size, graph, plan.refresh)
+            for (state, case), median in measure_library(report, bench, graph, plan).items():
+                took[f"{graph}, {state}", case, size] = median
+            delete_index(bench.client, bench.name)
+            bench.client.close()
+            plan.save(report)
+    small, large = plan.sizes[0], plan.sizes[-1]
+    if large == small:
+        return
     for state, name in dict.fromkeys((state, name) for state, name, _ in took):
         growth = took[state, name, large] / took[state, name, small]
         report.add(f"Growth from {small:,} to {large:,} pictures, {state}", name, growth, "×")
 
 
-def weigh(report: Report, bench: Bench, pid: int | None) -> None:
-    """Report the disk that a row takes, and the memory of the server, most of it Java's heap, beside that."""
-    count = len(bench.vectors)
-    stored = bench.client.indices.stats(index=bench.name, metric="store")["_all"]["total"]["store"]["size_in_bytes"]
+def measure_library(report: Report, bench: Bench, graph: str, plan: Plan) -> dict[tuple[str, str], float]:
+    """Measure every case while pictures are added, then at rest, and after all segments were merged into one.
+
+    Returns median milliseconds at rest by the state of the segments and the case.
+    """
+    about = f"{len(bench.vectors):,} pictures, {graph}"
+    settle(bench)
+    weigh(report, bench, about, plan.pid)
+    while_adding(report, bench, about, plan.times)
+    plan.save(report)
+    settle(bench)
+    states: dict[str, Callable[[], None]] = {"as written": lambda: None}
+    if not plan.brief:
+        states["merged"] = bench.merge
+    took = {}
+    for state, prepare in states.items():
+        prepare()
+        group = f"{about}, {state} (segments: {bench.segments()})"
+        for case in BRIEF if plan.brief else CASES:
+            took[state, case.name] = compare(report, group, bench, case, plan)
+    return took
+
+
+def weigh(report: Report, bench: Bench, about: str, pid: int | None) -> None:
+    """Report the room that a row takes on the disk and of what a search walks, and the memory of the server."""
+    count, group = len(bench.vectors), f"{about}: room"
+    stats = bench.client.indices.stats(
+        index=bench.name, metric="store,segments", params={"include_segment_file_sizes": "true"}
+    )["_all"]["total"]
+    report.add(group, "disk a row, as written", int(stats["store"]["size_in_bytes"]) / count, "bytes")
+    files = {name: int(file["size_in_bytes"]) for name, file in stats["segments"]["file_sizes"].items()}
+    walked = sum(files.get(name, 0) for name in (*EDGES, COMPRESSED if COMPRESSED in files else PLAIN))
+    report.add(group, "graph and its numbers a row, walked by searches", walked / count, "bytes")
+    native = bench.client.transport.perform_request("GET", "/_plugins/_knn/stats/graph_memory_usage")
+    held = sum(int(node["graph_memory_usage"]) for node in native["nodes"].values())
+    if held:
+        report.add(group, "FAISS's memory a row", held * 1024 / count, "bytes")
     status = Path(f"/proc/{pid}/status")
-    group = f"{count:,} pictures: room"
-    report.add(group, "disk a row, as written", int(stored) / count, "bytes")
     if status.exists():
-        held = next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmRSS:"))
-        report.add(group, "memory of the server, with the files that it maps", int(held) / 1024, "MB")
+        lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        for name, field in (("memory of the server", "RssAnon"), ("files that it maps, in memory", "RssFile")):
+            report.add(group, name, int(lines[field].split()[0]) / 1024, "MB")
 
 
-def while_adding(report: Report, bench: Bench, times: int) -> None:
-    """Report a search's recall and time while rows of another library are added and made visible."""
-    case, ended = CASES[0], threading.Event()
-    others = [replace(row, key=Key("a" * 32, row.key.id)) for row in next(bulk_batches(clustered(BATCH, seed=3)))]
-    half = ADDED_A_SECOND // 2
+def while_adding(report: Report, bench: Bench, about: str, times: int) -> None:
+    """Report recall and time of searches while pictures of another library are added and made visible."""
+    ended, group = threading.Event(), f"{about}, while others are added"
+    others, half = clustered(BATCH, seed=3), ADDED_A_SECOND // 2
 
     def add() -> int:
         added = 0
         while True:
-            begin = added % BATCH
-            rows = [replace(row, revision=row.revision + added) for row in others[begin : begin + half]]
+            numbers = range(added, added + half)
+            rows = [picture(FIRST_OTHER + one, others[one % BATCH], OTHER_LIBRARY) for one in numbers]
             bench.index.write(rows, wait=True)
             added += half
             if ended.wait(0.5):
                 return added
 
-    views = clustered(times * case.views, seed=4).astype(np.float32).reshape(times, case.views, -1)
     with ThreadPoolExecutor(1) as pool:
         adding, began = pool.submit(add), time.perf_counter()
         try:
-            shares = [recall(bench.search(case, one), bench.nearest(case, one)) for one in views]
-            took = sorted(milliseconds(partial(bench.search, case, one)) for one in views)
+            for case in WHILE_ADDING:
+                views = views_of(case, times, seed=4)
+                found = sorted(milliseconds(partial(bench.search, case, one)) for one in views)
+                shares = [recall(bench.search(case, one), bench.nearest(case, one)) for one in views]
+                report.add(group, f"{case.name}: recall", statistics.mean(shares), "", aim=RECALL)
+                report.add(group, f"{case.name}: p50", found[len(found) // 2], "ms")
+                report.add(group, f"{case.name}: p95", found[int(len(found) * 0.95)], "ms", aim="< 100 ms")
         finally:
             ended.set()
         added, seconds = adding.result(), time.perf_counter() - began
-    group = f"{len(bench.vectors):,} pictures, while others are added"
-    report.add(group, f"{case.name}: recall", statistics.mean(shares), "", aim="≥ 0.98")
-    report.add(group, f"{case.name}: p50", took[len(took) // 2], "ms")
-    report.add(group, f"{case.name}: p95", took[int(len(took) * 0.95)], "ms", aim="< 100 ms")
     report.add(group, "rows added and visible", added / seconds, "rows/s")
 
 
-def fill_library(report: Report, url: str, size: int, graph: Mapping[str, Any]) -> Bench:
+def fill_library(report: Report, url: str, size: int, graph: str, refresh: str) -> Bench:
     """Write a library of ``size`` pictures with two threads."""
-    client, generations, name = connect(url, seconds=120), MemoryGenerations(), f"bench-{size}"
-    create_index(client, name, replicas=0, graph=dict(graph))
+    client, generations, name = connect(url, seconds=120), MemoryGenerations(), f"bench-{graph}-{size}"
+    create_index(client, name, replicas=0, refresh_interval=refresh, graph=GRAPHS[graph])
     generations.save_generation(Kind.SIMILAR, Generation(name, (name,)), None)
     index, vectors = OpenSearchIndex(client, generations, seconds=120), clustered(size, seed=1)
     began = time.perf_counter()
     with ThreadPoolExecutor(2) as pool:
-        for done in [pool.submit(index.write, rows, wait=False) for rows in bulk_batches(vectors)]:
+        waiting: deque[Future[None]] = deque()
+        for rows in bulk_batches(vectors):
+            waiting.append(pool.submit(index.write, rows, wait=False))
+            if len(waiting) > WAITING:
+                waiting.popleft().result()
+        for done in waiting:
             done.result()
-    report.add("Fill, two threads", f"{size:,} pictures", size / (time.perf_counter() - began), "rows/s")
-    return Bench(client, name, index, vectors.astype(np.float32))
+    taken = time.perf_counter() - began
+    group = f"{size:,} pictures, {graph}: fill, two threads, refreshed every {refresh}"
+    report.add(group, "until written", size / taken, "rows/s")
+    update_layout(client, name, replicas=0, refresh_interval=REFRESH_INTERVAL)
+    bench = Bench(client, name, index, vectors.astype(np.float32))
+    settle(bench)
+    report.add(
+        group, "until merged as far as the server does by itself", size / (time.perf_counter() - began), "rows/s"
+    )
+    return bench
 
 
 def bulk_batches(vectors: NDArray[np.float16]) -> Iterator[Sequence[Any]]:
@@ -265,19 +340,29 @@ def settle(bench: Bench) -> None:
         time.sleep(0.5)
 
 
-def compare(report: Report, group: str, bench: Bench, case: Case, times: int) -> float:
+def views_of(case: Case, times: int, seed: int) -> NDArray[np.float32]:
+    """Views of that many queries, shape (times, views, DIMENSION)."""
+    return clustered(times * case.views, seed).astype(np.float32).reshape(times, case.views, -1)
+
+
+def compare(report: Report, group: str, bench: Bench, case: Case, plan: Plan) -> float:
     """Report a case's recall, and its latency beside the exact scan's; returns the median in milliseconds."""
-    views = clustered(times * case.views, seed=2).astype(np.float32).reshape(times, case.views, -1)
+    views = views_of(case, plan.times, seed=2)
     shares = [recall(bench.search(case, one), bench.nearest(case, one)) for one in views]
-    report.add(group, f"{case.name}: recall", statistics.mean(shares), "", aim="≥ 0.98" if case.k == 100 else "")
-    # Alternating, so that other load of the machine affects both.
-    pairs = [
-        (milliseconds(partial(bench.search, case, one)), milliseconds(partial(bench.scan, case, one))) for one in views
-    ]
-    found, scanned = sorted(pair[0] for pair in pairs), sorted(pair[1] for pair in pairs)
+    report.add(group, f"{case.name}: recall", statistics.mean(shares), "", aim=RECALL if case.k == 100 else "")
+    found, scanned = [], []
+    for one in views:  # alternating, so that other load of the machine affects both
+        found.append(milliseconds(partial(bench.search, case, one)))
+        if not plan.brief:
+            scanned.append(milliseconds(partial(bench.scan, case, one)))
+    found.sort()
+    scanned.sort()
     for name, place in (("p50", len(found) // 2), ("p95", int(len(found) * 0.95))):
-        report.add(group, f"{case.name}: {name}", found[place], "ms", floor=scanned[place])
-    if case.views > 1:
+        floor = scanned[place] if scanned else None
+        report.add(
+            group, f"{case.name}: {name}", found[place], "ms", floor=floor, aim="< 100 ms" if case.k == 100 else ""
+        )
+    if case.views > 1 and not plan.brief:
         compare_requests(report, group, bench, case, views)
     return found[len(found) // 2]
 
@@ -358,23 +443,52 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, default=Path("build/bench-aws.json"), help="where the figures go")
     size = parser.add_mutually_exclusive_group()
+    size.add_argument("--size", type=int, nargs="+", help="numbers of pictures", metavar="N")
     size.add_argument("--million", action="store_true", help="up to a million pictures, which takes hours")
     size.add_argument("--quick", action="store_true", help="small sizes: shows that it works, not how fast it is")
-    parser.add_argument("--compressed", action="store_true", help="7 bits a number instead of 32")
+    parser.add_argument("--graph", nargs="+", choices=GRAPHS, default=["lucene"], help="graphs, one after the other")
+    parser.add_argument("--brief", action="store_true", help="no exact scans, no forced merge, no whole adds")
+    parser.add_argument(
+        "--refresh", default=REFRESH_INTERVAL, help="how often a library is refreshed while it is filled"
+    )
+    parser.add_argument("--heap", default="4g", help="Java's heap")
+    parser.add_argument("--url", help="an OpenSearch without login that runs already, instead of one of our own")
     chosen = parser.parse_args()
-    if (reason := missing()) is not None:
+    if chosen.url is None and (reason := missing()) is not None:
         parser.exit(1, f"{reason}\n")
-    sizes = (1_000, 6_000) if chosen.quick else (100_000, 1_000_000) if chosen.million else (10_000, 100_000)
-    report = Report()
+    if chosen.url is None and (native := [name for name in chosen.graph if needs_native_code(name)]):
+        parser.exit(1, f"{', '.join(native)}: our server lacks FAISS's library; name one that has it by --url\n")
     Path("build").mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir="build") as folder, closing(OpenSearchServer(Path(folder))) as server:
-        graph = COMPRESSED if chosen.compressed else GRAPH
-        measure(report, server.url, Plan(sizes, 5 if chosen.quick else 50, graph, server.process.pid))
-        measure_adds(report, server.url, 10 if chosen.quick else 100)
+    if chosen.url is not None:
+        run(chosen, chosen.url, None)
+        return
+    with (
+        tempfile.TemporaryDirectory(dir="build") as folder,
+        closing(OpenSearchServer(Path(folder), 0, f"-Xms{chosen.heap}", f"-Xmx{chosen.heap}", *VECTOR_UNIT)) as server,
+    ):
+        run(chosen, server.url, server.process.pid)
+
+
+def run(chosen: argparse.Namespace, url: str, pid: int | None) -> None:
+    """Measure on a server."""
+    sizes = chosen.size or (
+        (1_000, 6_000) if chosen.quick else (100_000, 1_000_000) if chosen.million else (10_000, 100_000)
+    )
+    report = Report()
+    with closing(connect(url)) as client:
+        java = next(iter(client.nodes.info(metric="jvm")["nodes"].values()))["jvm"]["version"]
+
+    def save(so_far: Report) -> None:
+        about = {"cores": os.cpu_count(), "load": os.getloadavg()[0], "java": java}
+        chosen.json.parent.mkdir(parents=True, exist_ok=True)
+        chosen.json.write_text(json.dumps({**about, "figures": so_far.figures()}, indent=2) + "\n")
+
+    times = 5 if chosen.quick else 50
+    measure(report, url, Plan(sizes, times, chosen.graph, pid, chosen.brief, chosen.refresh, save))
+    if not chosen.brief:
+        measure_adds(report, url, 10 if chosen.quick else 100)
+    save(report)
     report.print(Console())
-    chosen.json.parent.mkdir(parents=True, exist_ok=True)
-    about = {"cores": os.cpu_count(), "load": os.getloadavg()[0]}
-    chosen.json.write_text(json.dumps({**about, "figures": report.figures()}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -9,13 +9,14 @@ from uuid import uuid4
 import numpy as np
 import pytest
 from opensearchpy import OpenSearch
+from opensearchpy.exceptions import AuthorizationException
 
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Key, Vector
 from lookalike.domain.search import Candidate, Generation, Query, TagFilter
 from lookalike.errors import IndexWriteError, Unavailable
 from lookalike.stores.aws import opensearch_bulk, opensearch_index
-from lookalike.stores.aws.opensearch_admin import create_index
+from lookalike.stores.aws.opensearch_admin import create_index, search_on_all_cores
 from lookalike.stores.aws.opensearch_client import connect
 from lookalike.stores.aws.opensearch_index import OpenSearchIndex
 from tests.contract.rows import MODEL, deleted, random_vectors, row, unit
@@ -322,3 +323,56 @@ class TestRequests:
         for number in range(10):
             assert search(index, f"library-{number}") == []
         assert len(index._sizes) <= 3
+
+
+class TestSearchOnAllCores:
+    """A cluster's setting, which the server of these tests has only while they run."""
+
+    SETTING = "search.concurrent_segment_search.mode"
+
+    @pytest.fixture(autouse=True)
+    def unset(self, client: OpenSearch) -> Iterator[None]:
+        self.put(client, None)
+        yield
+        self.put(client, None)
+
+    def put(self, client: OpenSearch, mode: str | None) -> None:
+        client.cluster.put_settings(body={"persistent": {self.SETTING: mode}})
+
+    def mode(self, client: OpenSearch) -> object:
+        return client.cluster.get_settings(params={"flat_settings": "true"})["persistent"].get(self.SETTING)
+
+    def test_it_is_set_where_nothing_is_said(self, client: OpenSearch) -> None:
+        assert search_on_all_cores(client)
+        assert self.mode(client) == "auto"
+
+    def test_what_an_operator_has_said_stays(self, client: OpenSearch) -> None:
+        self.put(client, "none")
+        assert search_on_all_cores(client)
+        assert self.mode(client) == "none"
+
+    def test_a_cluster_that_refuses_is_searched_as_it_is(
+        self, client: OpenSearch, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(**_: object) -> None:
+            raise AuthorizationException(403, "no permissions", {})
+
+        monkeypatch.setattr(client.cluster, "put_settings", refuse)
+        refused = not search_on_all_cores(client)
+        monkeypatch.undo()
+        assert refused
+        assert self.mode(client) is None
+
+    def test_both_ways_find_the_same(
+        self, client: OpenSearch, index: OpenSearchIndex, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(opensearch_index, "MAX_EXACT_SEARCH", 3)
+        vectors = random_vectors(300, seed=1)
+        for start in range(0, 300, 50):  # a segment each
+            rows = [row("uid", str(number), vector=vectors[number]) for number in range(start, start + 50)]
+            index.write(rows, wait=True)
+        query = Query(Kind.SIMILAR, ("uid",), MODEL, random_vectors(2, seed=2).astype(np.float32), 50)
+        alone = index.search(query)
+        assert search_on_all_cores(client)
+        assert index.search(query) == alone
+        assert len(alone) == 50

@@ -16,6 +16,7 @@ from lookalike.cli.main import app
 from lookalike.cli.store_options import aws_settings
 from lookalike.domain.library import Kind
 from lookalike.domain.search import Generation, Query
+from lookalike.stores.aws import opensearch_admin
 from lookalike.stores.aws.account import Account
 from lookalike.stores.aws.dynamodb_table import create_table
 from lookalike.stores.aws.opensearch_admin import IndexLayout, layout_of
@@ -248,3 +249,13 @@ def test_an_index_cannot_move_to_a_domain_that_is_not_there(account: Account, mo
     refused = setup("--move-index")
     assert refused.exit_code != 0
     assert "VectorStore=opensearch" in str(refused.exception) + refused.output
+
+
+def test_a_domain_that_refuses_to_search_on_all_cores_is_set_up_all_the_same(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opensearch_admin, "search_on_all_cores", lambda client: False)
+    done = setup()
+    assert done.exit_code == 0
+    assert "let its operator set it to auto" in done.stderr
+    assert layout(account).shards == 1

@@ -30,6 +30,10 @@ BUILD = Path(__file__).parents[3] / "build" / "opensearch"
 #: Without the optimising compiler the start takes half the time; only long measurements need it.
 QUICK_START = "-XX:TieredStopAtLevel=1"
 
+#: Lucene compares vectors by the processor's vector unit, as in a distribution; Java 17 ignores that. Lucene knows of
+#: Java up to 23, and works with 25.
+VECTOR_UNIT = ("--add-modules=jdk.incubator.vector", "-Dorg.apache.lucene.vectorization.upperJavaFeatureVersion=25")
+
 #: Java's heap. Vectors are read through the file system's cache, outside the heap.
 HEAP = "512m"
 

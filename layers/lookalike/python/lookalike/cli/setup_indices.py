@@ -70,6 +70,12 @@ class IndexSetup:
         Warns about new indices whose pictures are already in the table, unless the caller is about to fill them
         (``filled``).
         """
+        if not self._admin.search_on_all_cores(self._account.opensearch):
+            typer.echo(
+                "lookalike: the domain refuses search.concurrent_segment_search.mode, with which large libraries are "
+                "searched in two thirds of the time: let its operator set it to auto",
+                err=True,
+            )
         for kind in Kind:
             generation = self._generation(kind)
             empty = [name for name in generation.write if self._ensure_index(name)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import RequestError
+from opensearchpy.exceptions import AuthorizationException, RequestError
 
 from lookalike.domain.picture import DIMENSION
 from lookalike.stores import metadata_codec
@@ -14,11 +14,18 @@ from lookalike.stores.aws.opensearch_client import Json, errors_as_unavailable
 #: Default time until a write is visible to searches, in OpenSearch's notation.
 REFRESH_INTERVAL = "500ms"
 
+#: Setting of a cluster: whether a search walks a shard's segments one after the other, or on several cores.
+_CONCURRENT_SEARCH = "search.concurrent_segment_search.mode"
+
 #: Mapping of a field that is only returned, neither searched nor sorted by.
 _STORED_ONLY: Json = {"type": "keyword", "index": False, "doc_values": False}
 
-#: The graph that vectors are searched by.
-GRAPH: Json = {"name": "hnsw", "engine": "lucene", "parameters": {"m": 16, "ef_construction": 128}}
+#: How vectors are compared, and the graph that they are searched by. Without doc values, they are stored once.
+GRAPH: Json = {
+    "space_type": "cosinesimil",
+    "doc_values": False,
+    "method": {"name": "hnsw", "engine": "lucene", "parameters": {"m": 16, "ef_construction": 128}},
+}
 
 #: Mapping of an index's documents, but for its vectors.
 _MAPPINGS: Json = {
@@ -45,6 +52,22 @@ def data_nodes(client: OpenSearch) -> int:
         return int(client.cluster.health()["number_of_data_nodes"])
 
 
+def search_on_all_cores(client: OpenSearch) -> bool:
+    """Let a k-NN search walk the graphs of a shard's segments at once, unless the cluster says how; returns whether it may.
+
+    A million pictures lie in some 25 segments. AWS has this setting for whole clusters only, and by itself sets it on
+    large nodes. Raises Unavailable.
+    """
+    with errors_as_unavailable():
+        try:
+            said = client.cluster.get_settings(params={"flat_settings": "true"})
+            if not any(_CONCURRENT_SEARCH in said.get(kind, {}) for kind in ("persistent", "transient")):
+                client.cluster.put_settings(body={"persistent": {_CONCURRENT_SEARCH: "auto"}})
+        except (AuthorizationException, RequestError):
+            return False
+    return True
+
+
 def create_index(
     client: OpenSearch,
     name: str,
@@ -56,7 +79,8 @@ def create_index(
 ) -> bool:
     """Create an empty index; returns False if it already exists. Raises Unavailable.
 
-    ``refresh_interval``: time until a write is visible to searches, in OpenSearch's notation. ``graph``: the k-NN method.
+    ``refresh_interval``: time until a write is visible to searches, in OpenSearch's notation. ``graph``: what the mapping
+    of a vector says beyond its type and dimension.
     """
     index = {
         "knn": True,
@@ -65,7 +89,7 @@ def create_index(
         "refresh_interval": refresh_interval,
         "gc_deletes": "1h",  # time that a removal's version is kept, to reject older writes that arrive later
     }
-    vector = {"type": "knn_vector", "dimension": DIMENSION, "space_type": "cosinesimil", "method": graph}
+    vector = {"type": "knn_vector", "dimension": DIMENSION, **graph}
     mappings = {**_MAPPINGS, "properties": {"vector": vector, **_MAPPINGS["properties"]}}
     body = {"settings": {"index": index}, "mappings": mappings, "aliases": {write_alias(name): {}}}
     with errors_as_unavailable():

@@ -21,7 +21,7 @@ _EF_SEARCH_PER_K = 2
 
 #: Minimal ``ef_search``: a smaller one misses pictures close to the query. Measured on 58,000 clustered vectors in one
 #: segment, recall at 100 was 0.952 with 100, 0.989 with 200, and 0.994 with 300, where walking the graph takes at most
-#: half of the search's time.
+#: half of the search's time. On a million in one segment or 25, it was 0.997 at least with 300.
 _MIN_EF_SEARCH = 300
 
 #: Maximal k of a graph search, and maximal ``ef_search`` (k-NN plugin, ``K_MAX``).

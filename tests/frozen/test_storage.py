@@ -122,7 +122,7 @@ TABLES = {
     "libraries": "tenant:TEXT name:TEXT uid:TEXT kind:TEXT identity:TEXT created:INTEGER capacity:INTEGER",
     "pictures": "library:TEXT id:TEXT kind:TEXT revision:INTEGER added:INTEGER state:TEXT digest:TEXT file_digest:TEXT "
     "model:TEXT vector:BLOB brief:TEXT label:TEXT desc:TEXT tags:TEXT sign_version:INTEGER deleted_at:INTEGER "
-    "checksum:INTEGER file_size:INTEGER",
+    "checksum:INTEGER file_size:INTEGER old_sign:TEXT",
     "maps": "key:TEXT data:BLOB",
     "removed_libraries": "uid:TEXT kind:TEXT removed:INTEGER",
     "uploads": "source:TEXT sequencer:TEXT library:TEXT id:TEXT added:INTEGER state:TEXT words:TEXT leaves:TEXT "
@@ -483,7 +483,7 @@ CONTEXT = {"access_key": "access"}
 #: Every field and its type.
 FIELDS = """
     vector:knn_vector library:keyword id:keyword live:boolean model:keyword tags:keyword revision:long added:long
-    digest:keyword object_key:keyword brief:keyword label:keyword desc:keyword
+    digest:keyword object_key:keyword brief:keyword label:keyword desc:keyword old_sign:keyword
 """
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from lookalike import errors
 from lookalike.domain.library import Kind
-from lookalike.domain.picture import digest_prefix
+from lookalike.domain.picture import digest_prefix, sign_of
 from lookalike.errors import UrlAnswerError, UrlIllegal, UrlTimeout, UrlUnreachable
 from lookalike.handlers.process_ports import serving
 from lookalike.ports import Ports

@@ -36,7 +36,7 @@ def random_vectors(count: int, seed: int) -> NDArray[np.float16]:
 
 def row(library: str, picture: str, revision: int = 1, **given: Any) -> Picture:
     """A live picture row; ``given`` replaces any field, of its metadata too."""
-    words = {name: given.pop(name) for name in ("brief", "label", "desc", "tags") if name in given}
+    words = {name: given.pop(name) for name in ("brief", "label", "desc", "tags", "old_sign") if name in given}
     values: dict[str, Any] = {
         "key": Key(library, picture),
         "kind": Kind.SIMILAR,

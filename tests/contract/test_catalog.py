@@ -220,7 +220,11 @@ class TestRows:
             model="mobile-2",
             vector=random_vectors(1, seed=1)[0],
             metadata=Metadata(
-                brief='{"name": "Ü", "n": 1}', label="x\ny", desc='{"a": [1, 2]}', tags=("100", "a,b", "猫", "")
+                brief='{"name": "Ü", "n": 1}',
+                label="x\ny",
+                desc='{"a": [1, 2]}',
+                tags=("100", "a,b", "猫", ""),
+                old_sign="1,2",
             ),
             sign_version=3,
             deleted_at=1_700_000_000_000,

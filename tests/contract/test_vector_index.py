@@ -76,12 +76,13 @@ class TestSearch:
         assert index.count(uid) == 0
 
     def test_candidate_carries_what_an_answer_shows(self, index: VectorIndex, uid: str) -> None:
-        one = row(uid, "a/猫", 7, added=5, brief='{"n": "Ü"}', label="l", desc='{"x": 1}', tags=("2", "1"))
+        said = {"brief": '{"n": "Ü"}', "label": "l", "desc": '{"x": 1}', "tags": ("2", "1"), "old_sign": "1,2"}
+        one = row(uid, "a/猫", 7, added=5, **said)
         index.write([one])
         (found,) = ask(index, uid)
         assert found.cosine == pytest.approx(1, abs=NEARLY)
         assert found == Candidate(one.key, 7, 5, one.digest, one.object_key, found.cosine, one.metadata)
-        assert found.metadata == Metadata('{"n": "Ü"}', "l", '{"x": 1}', ("2", "1"))
+        assert found.metadata == Metadata('{"n": "Ü"}', "l", '{"x": 1}', ("2", "1"), "1,2")
 
     def test_nearest_come_first_and_no_more_than_k(self, index: VectorIndex, uid: str) -> None:
         index.write([row(uid, f"p{angle}", vector=unit(np.cos(angle / 9), np.sin(angle / 9))) for angle in range(9)])

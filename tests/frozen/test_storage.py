@@ -63,6 +63,7 @@ PICTURE = Picture(
     metadata=Metadata(brief="b", label="l", desc='{"x":1}', tags=("100", "11")),
     sign_version=2,
 )
+SIGNED = PICTURE.but(metadata=replace(PICTURE.metadata, old_sign="1,2"))
 DELETED = PICTURE.but(state=State.DELETED, deleted_at=9)
 LIBRARY = Library("tenant", "name", "uid", Kind.SAME, Identity.OWN, 3, capacity=8)
 REMOVED = RemovedLibrary("uid", Kind.PRODUCT, 4)
@@ -122,7 +123,7 @@ TABLES = {
     "libraries": "tenant:TEXT name:TEXT uid:TEXT kind:TEXT identity:TEXT created:INTEGER capacity:INTEGER",
     "pictures": "library:TEXT id:TEXT kind:TEXT revision:INTEGER added:INTEGER state:TEXT digest:TEXT file_digest:TEXT "
     "model:TEXT vector:BLOB brief:TEXT label:TEXT desc:TEXT tags:TEXT sign_version:INTEGER deleted_at:INTEGER "
-    "checksum:INTEGER file_size:INTEGER",
+    "checksum:INTEGER file_size:INTEGER old_sign:TEXT",
     "maps": "key:TEXT data:BLOB",
     "removed_libraries": "uid:TEXT kind:TEXT removed:INTEGER",
     "uploads": "source:TEXT sequencer:TEXT library:TEXT id:TEXT added:INTEGER state:TEXT words:TEXT leaves:TEXT "
@@ -149,6 +150,7 @@ MIGRATIONS = [
     "71aaf640c4068840",
     "5775e1d9e9ca5138",
     "c093671ad11b709f",
+    "7300846c947220a3",
 ]
 
 #: What a row of each table holds, as SQLite gives it; bytes are told by their SHA-256's first digits.
@@ -185,6 +187,7 @@ ROWS: dict[str, tuple[Any, ...]] = {
         9,
         2214745500,
         12,
+        "",
     ),
     "maps": ("uid/a/1", "60be9861750facbf"),
     "uploads": ("bucket/key", "0A", "uid", "0123456789abcdef", 5, "adding", "w", '["uid", "b", null, ""]', 1),
@@ -316,6 +319,7 @@ ITEMS: dict[str, Any] = {
         "size": {"N": "12"},
         "sign_version": {"N": "2"},
     },
+    "what the item of a picture from a vendor has more": {"old_sign": {"S": "1,2"}},
     "deleted picture": {
         "pk": {"S": "P#uid#f"},
         "sk": {"S": "0123456789abcdef"},
@@ -410,6 +414,11 @@ ITEMS: dict[str, Any] = {
 }
 
 
+def _more(picture: Picture, than: Picture) -> dict[str, Any]:
+    without = dynamodb_items.picture_item(than)
+    return {name: said for name, said in dynamodb_items.picture_item(picture).items() if name not in without}
+
+
 def written_items() -> dict[str, Any]:
     """What is written to DynamoDB, by what it is."""
     table = Calls()
@@ -420,6 +429,7 @@ def written_items() -> dict[str, Any]:
     return {
         "picture": dynamodb_items.picture_item(PICTURE),
         "deleted picture": dynamodb_items.picture_item(DELETED),
+        "what the item of a picture from a vendor has more": _more(SIGNED, PICTURE),
         "library": dynamodb_items.library_item(LIBRARY),
         "library without a capacity": dynamodb_items.library_item(replace(LIBRARY, capacity=None)),
         "removed library": dynamodb_items.removed_item(REMOVED),
@@ -483,7 +493,7 @@ CONTEXT = {"access_key": "access"}
 #: Every field and its type.
 FIELDS = """
     vector:knn_vector library:keyword id:keyword live:boolean model:keyword tags:keyword revision:long added:long
-    digest:keyword object_key:keyword brief:keyword label:keyword desc:keyword
+    digest:keyword object_key:keyword brief:keyword label:keyword desc:keyword old_sign:keyword
 """
 
 
@@ -500,7 +510,7 @@ def test_opensearch_fields() -> None:
 def test_opensearch_documents() -> None:
     client = Calls(bulk={"items": [{"index": {"status": 200}}] * 2})
     generations = type("Fixed", (), {"generation": lambda _self, _kind: Generation("one", ("one",))})()
-    OpenSearchIndex(cast("Any", client), generations).write([PICTURE, DELETED], wait=False)
+    OpenSearchIndex(cast("Any", client), generations).write([SIGNED, DELETED], wait=False)
     live_action, live, _, hidden = [json.loads(line) for line in client.asked["bulk"]["body"].splitlines()]
     same("the name of a document", live_action["index"]["_id"], _sha("uid/0123456789abcdef"))
     same(

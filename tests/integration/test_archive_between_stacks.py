@@ -76,7 +76,9 @@ def filled(ports: Ports) -> None:
         for number, photograph in enumerate(NAMES):
             data = photographs.jpeg(photographs.photograph(photograph))
             id_ = f"{photograph}/ü" if identity is Identity.OWN else None
-            add(ports, Add(ref, Source(BOUNDS, data=data), Metadata(brief=photograph, tags=(str(number % 2),)), id_))
+            old_sign = f"{number},7" if id_ is None and number else ""
+            said = Metadata(brief=photograph, tags=(str(number % 2),), old_sign=old_sign)
+            add(ports, Add(ref, Source(BOUNDS, data=data), said, id_))
 
 
 def scores(ports: Ports) -> Iterator[tuple[str, float]]:

@@ -15,8 +15,8 @@ from lookalike.domain.library import Kind
 from lookalike.domain.picture import Key, Vector
 from lookalike.domain.search import Candidate, Generation, Query, TagFilter
 from lookalike.errors import IndexWriteError, Unavailable
-from lookalike.stores.aws import opensearch_bulk, opensearch_index
-from lookalike.stores.aws.opensearch_admin import create_index, search_on_all_cores
+from lookalike.stores.aws import opensearch_admin, opensearch_bulk, opensearch_index
+from lookalike.stores.aws.opensearch_admin import create_index, search_on_all_cores, update_mappings
 from lookalike.stores.aws.opensearch_client import connect
 from lookalike.stores.aws.opensearch_index import OpenSearchIndex
 from tests.contract.rows import MODEL, deleted, random_vectors, row, unit
@@ -217,6 +217,26 @@ class TestGenerations:
         index.write([row("uid", "a")])
         create_index(client, generations.rows[Kind.SIMILAR].read, shards=3)
         assert ids(search(index)) == ["a"]
+
+    def test_one_of_an_older_version_is_told_of_added_fields(
+        self,
+        new_index: Callable[[], str],
+        generations: CountingGenerations,
+        client: OpenSearch,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        known = opensearch_admin._MAPPINGS["properties"]
+        older = {name: said for name, said in known.items() if name != "old_sign"}
+        monkeypatch.setitem(opensearch_admin._MAPPINGS, "properties", older)
+        generations.switch_to(new_index())
+        index, signed = OpenSearchIndex(client, generations, seconds=PATIENCE), row("uid", "a", old_sign="1,2")
+        index.write([row("uid", "b", vector=unit(0, 1))])
+        with pytest.raises(IndexWriteError, match="strict_dynamic_mapping"):
+            index.write([signed])
+        for _ in range(2):
+            update_mappings(client, generations.rows[Kind.SIMILAR].read)
+        index.write([signed])
+        assert [one.metadata.old_sign for one in search(index)] == ["1,2", ""]
 
     def test_one_with_an_impossible_name_is_an_error(self, client: OpenSearch) -> None:
         with pytest.raises(Unavailable, match="invalid_index_name"):

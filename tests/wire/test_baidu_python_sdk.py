@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,6 +68,29 @@ def test_a_picture_lives_its_whole_life(sdk: Any, library: str) -> None:
     assert search(files["coffee.png"])["result"][0]["brief"] == brief("back")
     delete_by_image = getattr(sdk, f"{library}DeleteByImage")
     assert "error_code" not in delete_by_image(files["coffee.png"])
+
+
+def test_a_program_that_joins_answers_by_the_signs_it_has_stored(server: LiveServer, tmp_path: Path) -> None:
+    keys = server.keys("moved")
+    moved, names = client(server, keys), photographs.NAMES[:3]
+    stored = {f"{number + 5},4294967295": name for number, name in enumerate(names)}
+    files = {name: photographs.jpeg(photographs.photograph(name)) for name in names}
+    moved.sameHqAdd(files[names[0]], "it makes the library")
+    for name, file in files.items():
+        (tmp_path / f"{name}.jpg").write_bytes(file)
+    rows = [f'{name}.jpg,"{sign}",{name}\n' for sign, name in stored.items()]
+    (tmp_path / "table.csv").write_text("file,cont_sign,brief\n" + "".join(rows))
+    key = f"{keys.access_key}:{keys.secret_key}"
+    options = ("--library", "same_hq", "--url", server.url, "--key", key, "--on-duplicate", "update")
+    cli("import", str(tmp_path / "table.csv"), "--from", "baidu", *options)
+    for sign, name in stored.items():
+        copy = photographs.jpeg(photographs.cropped(photographs.photograph(name), 0.9), quality=40)
+        assert stored[moved.sameHqSearch(copy)["result"][0]["cont_sign"]] == name
+        assert moved.sameHqAdd(files[name], name)["error_code"] == 216681
+        assert "error_code" not in moved.sameHqUpdateContSign(sign, {"brief": "changed"})
+        assert moved.sameHqSearch(files[name])["result"][0] == {"score": 1, "brief": "changed", "cont_sign": sign}
+        assert "error_code" not in moved.sameHqDeleteBySign(sign)
+        assert moved.sameHqAdd(files[name], name)["cont_sign"] == sign
 
 
 def test_pages_through_a_library(sdk: Any) -> None:

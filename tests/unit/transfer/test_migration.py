@@ -81,9 +81,9 @@ def test_a_vendor_that_does_not_list(memory: Ports, tmp_path: Path) -> None:
 def test_baidu_s_signs_are_told_apart_from_ids(tmp_path: Path) -> None:
     header = ["cont_sign", "file", "brief"]
     columns = Migration(Vendor.BAIDU, None, None, "").columns("")
-    assert columns.of(header, "t") == {"cont_sign": "id", "file": "file", "brief": "brief"}
+    assert columns.of(header, "t") == {"cont_sign": "sign", "file": "file", "brief": "brief"}
     mapped = Migration(Vendor.BAIDU, None, None, "").columns("id=file,file=brief")
-    assert mapped.of(header, "t") == {"file": "id", "brief": "file"}
+    assert mapped.of(header, "t") == {"cont_sign": "sign", "file": "id", "brief": "file"}
     assert columns.of(["file"], "t") == {"file": "file"}
     with pytest.raises(InvalidArgument, match="goes with --from qiniu"):
         Migration(Vendor.BAIDU, "g", None, "").opened(tmp_path, "", None, None)

@@ -74,8 +74,8 @@ class Migration:
         return source if self.vendor is Vendor.QINIU and "{id}" not in str(source) else None
 
     def columns(self, mapped: str) -> Columns:
-        """Return which column says what: with Baidu and Jumdata, ``cont_sign`` is the id that pictures had there."""
+        """Return which column says what: with Baidu and Jumdata, ``cont_sign`` is the sign that pictures had there."""
         columns = Columns.parse(mapped)
         if self.vendor not in (Vendor.BAIDU, Vendor.JUMDATA):
             return columns
-        return Columns(columns.mapped, {"id": "cont_sign"})
+        return Columns(columns.mapped, {"sign": "cont_sign"})

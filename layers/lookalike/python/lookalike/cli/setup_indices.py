@@ -150,6 +150,7 @@ class IndexSetup:
             return self._admin.create_index(
                 self._account.opensearch, name, shards=shards, replicas=replicas, refresh_interval=refresh
             )
+        self._admin.update_mappings(self._account.opensearch, name)
         if (layout.replicas, layout.refresh_interval) != (replicas, refresh):
             self._admin.update_layout(self._account.opensearch, name, replicas=replicas, refresh_interval=refresh)
             typer.echo(

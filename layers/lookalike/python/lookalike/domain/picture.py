@@ -60,14 +60,20 @@ class Key:
 class Metadata:
     """A caller's description of a picture, stored and returned as it came.
 
-    ``desc`` is JSON text or empty. ``tags`` are opaque here; a dialect gives them their meaning. Every field is text or
-    a tuple of texts, with an empty default: the stores read and write them all by :mod:`lookalike.stores.metadata_codec`.
+    ``desc`` is JSON text or empty. ``tags`` are opaque here; a dialect gives them their meaning. ``old_sign`` is the sign
+    that the picture had at the vendor it came from, if it did. Every field is text or a tuple of texts, with an empty
+    default: the stores read and write them all by :mod:`lookalike.stores.metadata_codec`.
     """
 
     brief: str = ""
     label: str = ""
     desc: str = ""
     tags: tuple[str, ...] = ()
+    old_sign: str = ""
+
+    def over(self, replaced: Metadata) -> Metadata:
+        """Return this in the place of other metadata, whose old sign stays unless this has one."""
+        return replace(self, old_sign=self.old_sign or replaced.old_sign)
 
 
 class MetadataChange(TypedDict, total=False):
@@ -77,6 +83,7 @@ class MetadataChange(TypedDict, total=False):
     label: str
     desc: str
     tags: tuple[str, ...]
+    old_sign: str
 
 
 NO_METADATA = Metadata()
@@ -184,6 +191,11 @@ def next_revision(previous: int | None, now: int) -> int:
 def sign_of(digest: str) -> str:
     """Return the cont_sign of a digest: its first 64 bits as two unsigned 32-bit decimals, ``a,b``."""
     return f"{int(digest[:8], 16)},{int(digest[8:16], 16)}"
+
+
+def vendor_sign(digest: str, metadata: Metadata) -> str:
+    """Return the sign that a vendor's callers know a picture by: the one that it had at its vendor, else its own."""
+    return metadata.old_sign or sign_of(digest)
 
 
 def digest_prefix(sign: str) -> str | None:

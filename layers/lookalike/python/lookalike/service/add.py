@@ -33,6 +33,7 @@ from lookalike.service.holders import is_held
 from lookalike.service.identity import locate, row_digest
 from lookalike.service.image_source import Loaded, Source, load
 from lookalike.service.libraries import get_or_create_library
+from lookalike.service.old_signs import known_sign, learn_sign
 from lookalike.service.originals import remove_objects
 from lookalike.service.resent import sent
 
@@ -138,6 +139,8 @@ def prepare(ports: Ports, command: Add, library: Library | None = None) -> Prepa
     key, current = _current(ports, library, loaded, own_key)
     with _repairing(ports, lambda: loaded.data):
         _check_allowed(command, key, current)
+    if library.identity is Identity.PICTURE:
+        command = _with_old_sign(ports, command, library, key)
     embedding = None if _is_of_file(ports, current, loaded) else embed(ports, library, loaded)
     return Prepared(command, library, loaded, own_key, embedding)
 
@@ -192,6 +195,17 @@ def second_embedding(ports: Ports, library: Library, loaded: Loaded) -> Embeddin
         return None
     with ports.job(library.tenant).turn():
         return embed_for_library(ports.view.second, library.kind, library.identity, loaded.picture.pixels)
+
+
+def _with_old_sign(ports: Ports, command: Add, library: Library, key: Key) -> Add:
+    """Return the command with the sign that the picture had elsewhere: the one that is said, else the one that is known.
+
+    Raises InvalidArgument if another picture has the one that is said.
+    """
+    if command.metadata.old_sign:
+        learn_sign(ports, library, key, command.metadata.old_sign)
+        return command
+    return replace(command, metadata=replace(command.metadata, old_sign=known_sign(ports, key)))
 
 
 def _key_of(library: Library, id_: str | None) -> Key | None:

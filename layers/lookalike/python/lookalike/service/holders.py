@@ -101,7 +101,7 @@ def join(ports: Ports, intent: Upload, known: Upload | None, row: Picture, metad
     ours = before is not None or is_held(ports, row)
     holds = Holding(row.key, row.added if ours else None, metadata_digest(metadata))
     joining = record_intent(ports, replace(intent, state=UploadState.JOINING), holds, known)
-    if mine and row.metadata == metadata:
+    if mine and row.metadata == metadata.over(row.metadata):
         return joining
     described_before = before is not None and _described_by(before, row)
     missing: list[Upload] = []
@@ -115,7 +115,7 @@ def join(ports: Ports, intent: Upload, known: Upload | None, row: Picture, metad
         other = None if described_before else _successor(ports, current, intent.bucket, missing, but=intent.source)
         joined = current.but(revision=next_revision(current.revision, ports.clock()))
         takes = ours and (other is None or _described_by_any(missing, current))
-        return joined.but(metadata=metadata) if takes else joined
+        return joined.but(metadata=metadata.over(current.metadata)) if takes else joined
 
     written = compare_and_set(ports, row.key, step)
     if written is None:  # deleted just now: the repeated event adds the picture
@@ -142,7 +142,7 @@ def release(ports: Ports, left: Holding, bucket: str) -> None:
         _adopt(ports, successor, current)
         was_described = _described_by(left, current) or _described_by_any(missing, current)
         metadata = _metadata(ports, successor, current, bucket) if was_described else None
-        if metadata is None or metadata == current.metadata:
+        if metadata is None or (metadata := metadata.over(current.metadata)) == current.metadata:
             return None
         return current.but(revision=next_revision(current.revision, ports.clock()), metadata=metadata)
 

@@ -20,8 +20,10 @@ anew from its original, as by a client: ``added`` is new then, and no upload hol
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lookalike.domain.library import Identity, Library
-from lookalike.domain.picture import Key, Picture, State, digest_prefix, next_revision
+from lookalike.domain.picture import Key, Picture, State, next_revision
 from lookalike.errors import PictureError, PictureExists, PictureNotFound, SignAmbiguous, Unavailable
 from lookalike.observability import logger
 from lookalike.ports import Ports
@@ -31,7 +33,7 @@ from lookalike.service.catalog_writes import MAX_ATTEMPTS, check_revision, publi
 from lookalike.service.embedded_again import UNBOUNDED
 from lookalike.service.identity import locate
 from lookalike.service.image_source import Loaded, Source, load
-from lookalike.service.lookup import MAX_ROWS_PER_SIGN
+from lookalike.service.old_signs import known_sign, rows_of_sign
 
 
 def restore(ports: Ports, library: Library, name: str, revision: int | None = None) -> Picture:
@@ -68,8 +70,7 @@ def _named(ports: Ports, library: Library, name: str) -> Picture:
         row = ports.catalog.picture(Key(library.uid, name))
         rows = [] if row is None else [row]
     else:
-        prefix = digest_prefix(name)
-        rows = [] if prefix is None else [*ports.catalog.pictures_by_prefix(library.uid, prefix, MAX_ROWS_PER_SIGN)]
+        rows = rows_of_sign(ports, library, name)
     there = [row for row in rows if row.state in (State.LIVE, State.DELETED)]
     if not there:
         raise PictureNotFound(name)
@@ -138,4 +139,8 @@ def _add_anew(ports: Ports, library: Library, row: Picture, loaded: Loaded) -> P
 
 
 def _live(ports: Ports, row: Picture) -> Picture:
-    return row.but(revision=next_revision(row.revision, ports.clock()), state=State.LIVE, deleted_at=None)
+    metadata = row.metadata
+    if metadata.old_sign:  # which another picture may have by now
+        metadata = replace(metadata, old_sign=known_sign(ports, row.key))
+    revision = next_revision(row.revision, ports.clock())
+    return row.but(revision=revision, state=State.LIVE, deleted_at=None, metadata=metadata)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from lookalike.domain.library import Identity, Library
-from lookalike.domain.picture import Key, Picture, State, digest_prefix
+from lookalike.domain.picture import Key, Picture, State
 from lookalike.errors import PictureNotFound, SignAmbiguous, Unavailable
 from lookalike.imaging.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import MAX_ID_BYTES
 from lookalike.service.image_source import Source
+from lookalike.service.old_signs import rows_of_sign
 from lookalike.service.picture_errors import PictureDeleted
-
-#: Rows read per sign, to see whether two are there. A sign has 64 bits, so more than that is no coincidence.
-_MAX_ROWS_PER_SIGN = 10
 
 
 def stored_source(ports: Ports, library: Library, name: str, bounds: Bounds) -> Source:
@@ -58,7 +56,4 @@ def _by_id(ports: Ports, library: Library, name: str) -> list[Picture]:
 
 
 def _by_sign(ports: Ports, library: Library, name: str) -> list[Picture]:
-    prefix = digest_prefix(name) if library.identity is Identity.PICTURE else None
-    if prefix is None:
-        return []
-    return list(ports.catalog.pictures_by_prefix(library.uid, prefix, _MAX_ROWS_PER_SIGN))
+    return rows_of_sign(ports, library, name) if library.identity is Identity.PICTURE else []

@@ -11,6 +11,7 @@ from lookalike.ports import Ports
 from lookalike.service.catalog_writes import check_revision, compare_and_set, publish_to_index
 from lookalike.service.image_source import Source
 from lookalike.service.lookup import resolve_keys
+from lookalike.service.old_signs import learn_sign
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +33,18 @@ def update(ports: Ports, command: Update) -> Picture:
     """Change the picture's metadata; return its row. On return the change is durable, and searches see it.
 
     The row is the unchanged one if the command changes no field. Raises PictureNotFound if the library holds no such live
-    picture, SignAmbiguous if it holds two, RevisionMismatch if the picture has another revision than the command's, and a
+    picture, SignAmbiguous if it holds two, InvalidArgument for an old sign that another picture has, RevisionMismatch if the picture has another revision than the command's, and a
     UrlError or a PictureError if the picture given cannot be loaded.
     """
     library = ports.catalog.library(command.library_ref.tenant, command.library_ref.name)
     which = command.which if isinstance(command.which, Source) else [command.which]
     keys = [] if library is None else resolve_keys(ports, library, which)
-    if not keys:
+    if library is None or not keys:
         raise PictureNotFound(command.which if isinstance(command.which, str) else "the picture given")
     if not command.change:
         return _live(ports.catalog.picture(keys[0]), keys[0], command.revision)
+    if sign := command.change.get("old_sign"):
+        learn_sign(ports, library, keys[0], sign)
 
     def step(current: Picture | None) -> Picture:
         current = _live(current, keys[0], command.revision)

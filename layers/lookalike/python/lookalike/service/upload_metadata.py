@@ -29,7 +29,8 @@ MAX_TAGS = 10
 def metadata_digest(metadata: Metadata) -> str:
     """Return a digest of metadata for the records of uploads: sixteen hexadecimal digits.
 
-    A field added later must take part only where it is not empty, so that recorded digests stay valid.
+    An old sign takes no part: no upload says it. A field added later must take part only where it is not empty, so that
+    recorded digests stay valid.
     """
     text = json.dumps([metadata.brief, metadata.label, metadata.desc, metadata.tags])
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,8 +1,8 @@
 """Metadata in the form of every store, driven by the fields of :class:`~lookalike.domain.picture.Metadata`.
 
 A new field is appended to ``Metadata`` and named in :data:`ADDED_FIELDS`. SQLite gets a column by a migration, and the
-checksums of older rows stay valid. DynamoDB and OpenSearch get the field where it is not empty, OpenSearch in new indices
-(``lookalike setup --rebuild``).
+checksums of older rows stay valid. DynamoDB, OpenSearch and the files of segments get the field where it is not empty;
+``lookalike setup`` tells an OpenSearch index of it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from lookalike.domain.picture import Metadata
 
 #: Fields added to ``Metadata`` after its first four, in the order of their release.
-ADDED_FIELDS: tuple[str, ...] = ()
+ADDED_FIELDS: tuple[str, ...] = ("old_sign",)
 
 #: All fields, in the order of ``Metadata``.
 FIELDS = tuple(field.name for field in fields(Metadata))
@@ -76,8 +76,12 @@ def texts_of(column: str) -> tuple[str, ...]:
 
 
 def packed(metadata: Metadata) -> tuple[Any, ...]:
-    """Return the fields' values, which MessagePack can hold."""
-    return tuple(_values(metadata))
+    """Return the fields' values, which MessagePack can hold, without empty ones of added fields at the end."""
+    values = tuple(_values(metadata))
+    end = len(values)
+    while end > len(COLUMNS) and not values[end - 1]:
+        end -= 1
+    return values[:end]
 
 
 def unpacked(values: Sequence[Any]) -> Metadata:
@@ -123,6 +127,9 @@ _SHOWN = {"type": "keyword", "index": False, "doc_values": False}
 
 #: Field mappings. Lists are searched by filters; text is only returned.
 MAPPINGS = {name: _SEARCHED if name in LIST_FIELDS else _SHOWN for name in FIELDS}
+
+#: Those that an index of an older version lacks.
+ADDED_MAPPINGS = {name: MAPPINGS[name] for name in ADDED_FIELDS}
 
 
 def document_fields_of(metadata: Metadata) -> dict[str, Any]:

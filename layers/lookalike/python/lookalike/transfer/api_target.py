@@ -246,6 +246,7 @@ class ApiTarget:
             tags=said.tags,
             label=said.label,
             desc=said.desc,
+            old_cont_sign=said.old_cont_sign,
         )
         return msgspec.json.encode(given) + b"\n"
 
@@ -346,20 +347,22 @@ class ApiTarget:
             wanted = said_of(line.work.row, self._identity)
             label, desc = (UNSET if one is UNSET else json.loads(bytes(one)) for one in (wanted.label, wanted.desc))
             said = (wanted.brief, [*wanted.tags], label, desc)
-            if held and said == tuple(held.get(name, nothing) for name, nothing in _NOTHING.items()):
+            known = tuple(held.get(name, nothing) for name, nothing in _NOTHING.items())
+            if held and said == known and wanted.old_cont_sign in (None, held.get("old_cont_sign")):
                 return False
             if not trying:
                 row = replace(line.work.row, id=id_)
-                self._changed(row)
+                self._changed(row, wanted.old_cont_sign)
             return True
 
         try:
-            return of_existing(line.work, id_, self._wanted.on_duplicate, same, update, repaired=repaired)
+            on_duplicate, old_sign = self._wanted.on_duplicate, str(held.get("old_cont_sign", ""))
+            return of_existing(line.work, id_, on_duplicate, same, update, repaired=repaired, old_sign=old_sign)
         except NotShown as error:
             return Result(Outcome.FAILED, id_, reason_of(error))
 
-    def _changed(self, row: Row) -> None:
-        members = {"brief": row.brief, "tags": [*row.tags]}
+    def _changed(self, row: Row, old_sign: str | None) -> None:
+        members = {"brief": row.brief, "tags": [*row.tags], **({"old_cont_sign": old_sign} if old_sign else {})}
         parsed = {
             name: json.loads(text) for name, text in (("label", row.label), ("desc", row.desc)) if text is not None
         }

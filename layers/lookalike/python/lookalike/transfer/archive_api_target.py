@@ -103,6 +103,7 @@ class ArchiveApiTarget:
             tags=record.tags,
             label=label_codec.to_json(record.label) if record.label else None,
             desc=record.desc or None,
+            sign=record.old_sign,
         )
 
     def _original(self, row: Row) -> bytes:

@@ -69,6 +69,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     label: str = ""
     desc: str = ""
     tags: tuple[str, ...] = ()
+    old_sign: str = ""
 
 
 class FileSum(msgspec.Struct, frozen=True):
@@ -210,4 +211,5 @@ def record_of(picture: Picture, vector: int, original: Span, map_: Span | None, 
         label=picture.metadata.label,
         desc=picture.metadata.desc,
         tags=picture.metadata.tags,
+        old_sign=picture.metadata.old_sign,
     )

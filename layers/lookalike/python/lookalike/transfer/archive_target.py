@@ -224,9 +224,10 @@ class ArchiveTarget:
             return Result(Outcome.REFUSED, name, f"the library holds another picture as {record.id}")
         if work.entry.begun:
             return Result(Outcome.ADDED, name)
-        if current.metadata == _metadata_of(record) or current.revision >= record.revision:
+        metadata = _metadata_of(record).over(current.metadata)
+        if current.metadata == metadata or current.revision >= record.revision:
             return Result(Outcome.SAME, name, f"the library holds it as {record.id}")
-        changed = current.but(revision=record.revision, metadata=_metadata_of(record))
+        changed = current.but(revision=record.revision, metadata=metadata)
         if not trying:
             try:
                 self._ports.catalog.put(changed, current.revision)
@@ -237,7 +238,7 @@ class ArchiveTarget:
 
 
 def _metadata_of(record: Record) -> Metadata:
-    return Metadata(brief=record.brief, label=record.label, desc=record.desc, tags=record.tags)
+    return Metadata(record.brief, record.label, record.desc, record.tags, record.old_sign)
 
 
 def _check_alike(said: ArchivedLibrary, library: Library | None) -> None:

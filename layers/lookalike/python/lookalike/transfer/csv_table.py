@@ -51,8 +51,8 @@ class CsvTable:
 
     @property
     def has_ids(self) -> bool:
-        """Whether a column has ids."""
-        return "id" in self._fields.values()
+        """Whether a column has ids, or signs."""
+        return not {"id", "sign"}.isdisjoint(self._fields.values())
 
     def rows(self) -> Iterator[Row]:
         """Iterate over the lines below the header; empty ones are left out. Raises SourceError."""

@@ -65,7 +65,8 @@ def prepare(plan: Plan) -> Totals:
     Raises SourceError.
     """
     own = plan.target.identity is Identity.OWN
-    plan.journal.register((row, row.own_id() if own and not row.fault else None) for row in plan.source.rows())
+    name = Row.own_id if own else Row.old_sign
+    plan.journal.register((row, None if row.fault else name(row) or None) for row in plan.source.rows())
     return plan.journal.totals()
 
 
@@ -143,7 +144,8 @@ def _work(plan: Plan, works: _Works, shared: _Run) -> None:
 def _outcomes(plan: Plan, taken: Sequence[tuple[Row, Entry]]) -> Iterator[tuple[Entry, Result]]:
     works = []
     for row, entry in taken:
-        fault = row.fault or (f"row {entry.twin} has its id, too" if entry.twin is not None else "")
+        named = "id" if plan.target.identity is Identity.OWN else "sign"
+        fault = row.fault or (f"row {entry.twin} has its {named}, too" if entry.twin is not None else "")
         if fault:
             yield entry, Result(Outcome.REFUSED, "", fault)
         else:

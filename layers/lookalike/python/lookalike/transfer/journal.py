@@ -55,7 +55,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of the report. ``given``: the id that the row came with."""
+    """A line of the report. ``given``: the id or the sign that the row came with."""
 
     number: int
     outcome: str
@@ -132,7 +132,7 @@ class Journal:
                         self._run,
                         row.number,
                         own_id,
-                        row.id or "",
+                        row.given(),
                         _printable(row.source),
                     ),
                 )

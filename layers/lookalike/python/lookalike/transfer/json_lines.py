@@ -36,8 +36,8 @@ class JsonLines:
 
     @property
     def has_ids(self) -> bool:
-        """Whether the first line has an id."""
-        return "id" in self._fields.values()
+        """Whether the first line has an id, or a sign."""
+        return not {"id", "sign"}.isdisjoint(self._fields.values())
 
     def rows(self) -> Iterator[Row]:
         """Iterate over the lines; empty ones are left out. Raises SourceError."""

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Protocol
 
 from lookalike.errors import LookalikeError
+from lookalike.wire.jumdata import sign_codec
 
 #: What a row may say, by the names of columns in CSV and of members in JSON Lines.
-FIELDS = ("id", "file", "url", "base64", "brief", "tags", "label", "desc")
+FIELDS = ("id", "file", "url", "base64", "brief", "tags", "label", "desc", "sign")
 
 #: Fields that name the picture: a row has one of them.
 PICTURES = ("file", "url", "base64")
@@ -40,7 +41,7 @@ class Row:
     """A picture to add. ``number`` counts from 1; ``source`` names the picture as the table does.
 
     ``label`` and ``desc`` are JSON text. A row with a ``fault`` names no picture. ``root``, an absolute path without links,
-    is the folder that the file must lie in; None: anywhere.
+    is the folder that the file must lie in; None: anywhere. ``sign`` is what the vendor called the picture that it comes from.
     """
 
     number: int
@@ -55,11 +56,13 @@ class Row:
     desc: str | None = None
     fault: str = ""
     root: Path | None = None
+    sign: str = ""
 
     def digest(self, target: str) -> str:
         """Return what tells the row from all others, whatever its number, in an import into ``target``."""
         said = (target, self.id, self.source, self.brief, self.tags, self.label, self.desc, self.fault)
-        return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:32]
+        signed = [self.old_sign()] if self.old_sign() else []  # without one, journals of older versions stay valid
+        return hashlib.sha256(json.dumps([*said, *signed]).encode()).hexdigest()[:32]
 
     def stamp(self) -> str:
         """Return what changes with the picture's file: its size and time; empty if there is no such file."""
@@ -77,10 +80,21 @@ class Row:
         real = Path(os.path.realpath(self.file or ""))
         return real if self.root is None or real.is_relative_to(self.root) else None
 
+    def given(self) -> str:
+        """Return what the row calls its picture: its id, or the sign that it had; empty if it says neither."""
+        return self.id or self.sign
+
+    def old_sign(self) -> str:
+        """Return the sign that the picture had, as ``a,b``, also if it stands in the place of the id.
+
+        What says none is returned as it is, if it stands in a sign's place, so that it is refused.
+        """
+        return sign_codec.sign_in(self.sign or self.id or "") or self.sign
+
     def own_id(self) -> str:
-        """Return the row's id; without one, the id that its picture's path or URL makes."""
-        if self.id is not None:
-            return self.id
+        """Return the row's id; without one, the sign that the picture had, or the id that its path or URL makes."""
+        if given := self.given():
+            return given
         named = self.source.encode(errors="surrogatepass")
         if 1 <= len(named) <= _MAX_MADE_ID_BYTES and "\0" not in self.source and _is_text(self.source):
             return self.source
@@ -139,6 +153,7 @@ def row_of(number: int, said: Mapping[str, object], place: Place) -> Row:
         label=_json_of(said.get("label")),
         desc=_json_of(said.get("desc")),
         root=place.root,
+        sign=_text(said, "sign"),
     )
 
 
@@ -155,7 +170,7 @@ def _text(said: Mapping[str, object], name: str) -> str:
         return ""
     if not isinstance(value, str):
         raise RowError(f"{name} is no text")
-    return value.strip() if name in ("id", *PICTURES) else value
+    return value.strip() if name in ("id", "sign", *PICTURES) else value
 
 
 def _tags_of(value: object) -> tuple[str, ...]:

@@ -30,8 +30,8 @@ from lookalike.service.groups import list_pictures, name_of, picture_in
 from lookalike.service.identity import locate
 from lookalike.service.image_source import Source
 from lookalike.service.libraries import RESERVED_LIBRARIES, get_or_create_library, library_ref
-from lookalike.service.lookup import remember_sign
 from lookalike.service.model_view import current
+from lookalike.service.old_signs import check_sign
 from lookalike.service.update import Update, update
 from lookalike.transfer import estimate
 from lookalike.transfer.files import Arrived, arrived, fit
@@ -49,7 +49,6 @@ from lookalike.transfer.target import (
     reason_of,
     said_of,
 )
-from lookalike.wire.jumdata import sign_codec
 from lookalike.wire.native import limits, reading
 from lookalike.wire.native.pictures import Given, add_or_find
 from lookalike.wire.native.problems import PictureIsThere
@@ -168,7 +167,6 @@ class StoresTarget:
         if file.original is not None and picture.file_digest == hashlib.sha256(file.data).hexdigest():
             self._ports.originals.put(source_key(picture.object_key), file.original)
         id_ = name_of(library, picture)
-        remember_sign(self._ports, library, picture, sign_codec.sign_in(work.row.id or ""))
         return (
             Result(Outcome.ADDED, id_) if held.created else self._existing(work, picture, file, repaired=held.repaired)
         )
@@ -184,7 +182,10 @@ class StoresTarget:
         if self._library is None:
             return Result(Outcome.ADDED, said.id or "")
         by_pixels = said.id is None
-        found = locate(self._ports, self._library, decoded)[1] if by_pixels else self._picture(said.id or "")
+        found = None if by_pixels else self._picture(said.id or "")
+        if by_pixels:
+            key, found = locate(self._ports, self._library, decoded)
+            check_sign(self._ports, self._library, key, said.old_cont_sign or "")
         if found is None or not found.live:
             return Result(Outcome.ADDED, said.id or "")
         return self._existing(work, found, file, trying=True)
@@ -200,7 +201,7 @@ class StoresTarget:
             )
 
         def change() -> bool:
-            metadata = reading.metadata_of(self._ref, said_of(work.row, self.identity))
+            metadata = reading.metadata_of(self._ref, said_of(work.row, self.identity)).over(picture.metadata)
             if metadata == picture.metadata:
                 return False
             if not trying:
@@ -208,7 +209,8 @@ class StoresTarget:
             return True
 
         id_ = name_of(self._there(), picture)
-        return of_existing(work, id_, self._wanted.on_duplicate, same, change, repaired=repaired)
+        on_duplicate, old_sign = self._wanted.on_duplicate, picture.metadata.old_sign
+        return of_existing(work, id_, on_duplicate, same, change, repaired=repaired, old_sign=old_sign)
 
     def _picture(self, id_: str) -> Picture | None:
         try:
@@ -224,7 +226,8 @@ class StoresTarget:
 
 
 def _all_of(metadata: Metadata) -> MetadataChange:
-    return {"brief": metadata.brief, "label": metadata.label, "desc": metadata.desc, "tags": metadata.tags}
+    change = MetadataChange(brief=metadata.brief, label=metadata.label, desc=metadata.desc, tags=metadata.tags)
+    return {**change, "old_sign": metadata.old_sign} if metadata.old_sign else change
 
 
 def _ref_of(application: Application, wanted: Wanted) -> LibraryRef:

@@ -143,6 +143,7 @@ def said_of(row: Row, identity: Identity) -> MetadataGiven:
         tags=row.tags,
         label=UNSET if row.label is None else msgspec.Raw(row.label.encode()),
         desc=UNSET if row.desc is None else msgspec.Raw(row.desc.encode()),
+        old_cont_sign=row.old_sign() or None if identity is Identity.PICTURE else None,
     )
 
 
@@ -170,11 +171,12 @@ def of_existing(
     update: Callable[[], bool],
     *,
     repaired: bool = False,
+    old_sign: str = "",
 ) -> Result:
     """Return what becomes of a row whose id or picture the library holds as ``id_``.
 
     ``same`` says whether it is the very picture; ``update`` changes what is said of it, and says whether it did;
-    ``repaired``: its original was lost, and has been stored again.
+    ``repaired``: its original was lost, and has been stored again; ``old_sign``: the sign that it had at its vendor.
     """
     if not same():
         return Result(Outcome.REFUSED, id_, f"the library holds another picture as {id_}")
@@ -187,7 +189,8 @@ def of_existing(
         return Result(Outcome.REFUSED, id_, f"the library holds it as {id_}")
     if repaired:
         return Result(Outcome.REPAIRED, id_, again)
-    return Result(Outcome.SAME, id_, f"the library holds it as {id_}")
+    told = f", and tells vendors' callers {old_sign}" if old_sign else ""
+    return Result(Outcome.SAME, id_, f"the library holds it as {id_}{told}")
 
 
 def reason_of(error: LookalikeError) -> str:

@@ -130,6 +130,12 @@ def update_layout(client: OpenSearch, name: str, *, replicas: int, refresh_inter
         client.indices.put_settings(index=name, body={"index": index})
 
 
+def update_mappings(client: OpenSearch, name: str) -> None:
+    """Have an index take the fields that were added after it was made. Raises Unavailable."""
+    with errors_as_unavailable():
+        client.indices.put_mapping(index=name, body={"properties": metadata_codec.ADDED_MAPPINGS})
+
+
 def delete_index(client: OpenSearch, name: str) -> None:
     """Delete an index and its documents, if it exists. Raises Unavailable."""
     with errors_as_unavailable():

@@ -83,7 +83,6 @@ MIGRATIONS = (
         "CREATE INDEX uploads_holding ON uploads (library, id, source) WHERE library IS NOT NULL",
     ),
     ("ALTER TABLE libraries ADD COLUMN capacity INTEGER",),
-    *metadata_codec.SQLITE_MIGRATIONS,
     (
         """
         CREATE TABLE records (
@@ -136,4 +135,5 @@ MIGRATIONS = (
         """,
     ),
     ("ALTER TABLE pictures ADD COLUMN file_size INTEGER",),
+    *metadata_codec.SQLITE_MIGRATIONS,
 )

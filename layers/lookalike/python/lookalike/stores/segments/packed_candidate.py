@@ -10,8 +10,9 @@ from lookalike.domain.picture import Key, Picture, object_key
 from lookalike.domain.search import Candidate
 from lookalike.stores import metadata_codec
 
-#: The form of records in a file's header: files with records of another form are made again.
-RECORD_FORM = "id,revision,added,digest,file," + ",".join(metadata_codec.FIELDS)
+#: The form of records in a file's header: files with records of another form are made again. Added fields of metadata are at
+#: the end of the records that have them, and change no form.
+RECORD_FORM = "id,revision,added,digest,file," + ",".join(metadata_codec.COLUMNS)
 
 #: Bytes, or a view of some.
 Buffer = bytes | memoryview

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from lookalike.domain.application import Application, Permission
 from lookalike.domain.library import Kind, LibraryRef
-from lookalike.domain.picture import Metadata, MetadataChange, sign_of
+from lookalike.domain.picture import Metadata, MetadataChange, vendor_sign
 from lookalike.domain.search import Match
 from lookalike.errors import (
     MissingArgument,
@@ -56,7 +56,7 @@ def _add(ports: Ports, ref: LibraryRef, form: Form) -> Said:
     if not brief and ref.kind is not Kind.PRODUCT and ports.settings.brief_required:
         raise MissingArgument("brief", remedy="LOOKALIKE_BRIEF_REQUIRED=false makes it optional")
     picture = add(ports, Add(ref, source, Metadata(brief, tags=tags_of(ref, form))))
-    return {"cont_sign": sign_of(picture.digest)}
+    return {"cont_sign": vendor_sign(picture.digest, picture.metadata)}
 
 
 def _search(ports: Ports, ref: LibraryRef, form: Form) -> Said:
@@ -98,7 +98,7 @@ def _result(match: Match) -> Said:
     return {
         "score": match.score,
         "brief": match.candidate.metadata.brief,
-        "cont_sign": sign_of(match.candidate.digest),
+        "cont_sign": vendor_sign(match.candidate.digest, match.candidate.metadata),
     }
 
 

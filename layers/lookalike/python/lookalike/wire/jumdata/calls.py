@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lookalike.domain.application import Application, Permission
-from lookalike.domain.picture import Metadata
+from lookalike.domain.picture import Metadata, vendor_sign
 from lookalike.domain.search import Match
 from lookalike.errors import (
     ArgumentTooLong,
@@ -38,7 +38,7 @@ def _input(ports: Ports, application: Application, form: Form) -> Said:
     if len(description.encode()) > limits.METADATA_BYTES["brief"]:
         raise ArgumentTooLong("description", f"more than {limits.METADATA_BYTES['brief']} bytes")
     picture = add(ports, Add(library_ref(application, LIBRARY), source_of(ports, form), Metadata(description)))
-    return {"contSign": sign_codec.encode(picture.digest)}
+    return {"contSign": sign_codec.encode(vendor_sign(picture.digest, picture.metadata))}
 
 
 def _search(ports: Ports, application: Application, form: Form) -> Said:
@@ -73,7 +73,7 @@ def _result(match: Match) -> Said:
     return {
         "brief": match.candidate.metadata.brief,
         "score": match.score,
-        "contSign": sign_codec.encode(match.candidate.digest),
+        "contSign": sign_codec.encode(vendor_sign(match.candidate.digest, match.candidate.metadata)),
     }
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 
-from lookalike.domain.picture import digest_prefix, sign_of
+from lookalike.domain.picture import digest_prefix
 
 
-def encode(digest: str) -> str:
+def encode(sign: str) -> str:
     """A sign in base64 without padding, because a list of signs is parted by the comma a sign has in it."""
-    return base64.b64encode(sign_of(digest).encode()).decode().rstrip("=")
+    return base64.b64encode(sign.encode()).decode().rstrip("=")
 
 
 def decode(text: str) -> str:

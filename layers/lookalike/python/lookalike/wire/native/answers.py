@@ -66,6 +66,7 @@ class PictureSaid(Said, frozen=True, kw_only=True):
     path: Path = msgspec.field(name="self")
     image: Path
     cont_sign: str
+    old_cont_sign: str = ""
     digest: Digest
     revision: int
     added: Time
@@ -120,6 +121,7 @@ class MatchSaid(Said, frozen=True, kw_only=True):
     why: Annotated[str, one_of("identical", "proved", "near")]
     revision: int
     cont_sign: str
+    old_cont_sign: str = ""
     brief: str = ""
     label: msgspec.Raw | UnsetType = UNSET
     desc: msgspec.Raw | UnsetType = UNSET
@@ -284,6 +286,7 @@ def picture_said(library: Library, picture: Picture) -> PictureSaid:
         path=path,
         image=f"{path}/image?v={picture.added}",
         cont_sign=sign_of(picture.digest),
+        old_cont_sign=metadata.old_sign,
         digest=picture.digest,
         revision=picture.revision,
         added=time_said(picture.added),
@@ -322,6 +325,7 @@ def match_said(library: Library, match: Match, *, explain: bool, box: Box = WHOL
         why=_WHY[match.reason.name],
         revision=candidate.revision,
         cont_sign=sign_of(candidate.digest),
+        old_cont_sign=metadata.old_sign,
         proof=UNSET if proof is None else proof_said(proof, box),
         example=match.example,
         brief=metadata.brief,

@@ -166,7 +166,9 @@ class _Work:
         if said.op == "delete":
             delete(self.ports, Delete(ref, (name,)))
             return RowSaid(row=row, status=204, id=name)
-        change = PictureChange(brief=said.brief, tags=said.tags, label=said.label, desc=said.desc)
+        change = PictureChange(
+            brief=said.brief, tags=said.tags, label=said.label, desc=said.desc, old_cont_sign=said.old_cont_sign
+        )
         picture = update(self.ports, Update(ref, name, reading.change_of(ref, change)))
         return RowSaid(row=row, status=200, id=name, revision=picture.revision)
 
@@ -183,6 +185,7 @@ class _Work:
             label=said.label,
             desc=said.desc,
             on_duplicate=said.on_duplicate,
+            old_cont_sign=said.old_cont_sign,
         )
         held = add_or_find(
             self.ports, self.library, reading.ref_of(self.library), Given(self.application, source, given)

@@ -23,6 +23,7 @@ from lookalike.service.delete import Delete, delete
 from lookalike.service.groups import list_pictures, name_of
 from lookalike.service.image_source import Source
 from lookalike.service.libraries import IMPLICIT_LIBRARIES, find_library, library_ref
+from lookalike.service.old_signs import learn_sign
 from lookalike.service.permissions import require
 from lookalike.service.picture_image import ImageSize, picture_image
 from lookalike.service.resent import differs
@@ -142,7 +143,9 @@ def add_or_find(ports: Ports, library: Library | None, ref: LibraryRef, given: G
 
 
 def _existing(ports: Ports, ref: LibraryRef, given: Given, exists: PictureExists) -> Picture:
-    """Return the picture that prevented the add, changed if that is wanted.
+    """Return the picture that prevented the add, changed if that is wanted; an old sign is learnt in any case.
+
+    Answers go on calling it by the first one that it had.
 
     Raises PictureIsThere if it is refused, or another one than was sent, and a PictureError if that is no picture.
     """
@@ -157,12 +160,24 @@ def _existing(ports: Ports, ref: LibraryRef, given: Given, exists: PictureExists
         require(given.application, Permission.UPDATE)
         change = reading.change_of(ref, _change_of(said))
         return update(ports, Update(ref, name_of(library, picture), change))
+    old_sign = reading.metadata_of(ref, said).old_sign
+    if old_sign and old_sign != picture.metadata.old_sign:
+        require(given.application, Permission.UPDATE)
+        if not picture.metadata.old_sign:
+            return update(ports, Update(ref, name_of(library, picture), {"old_sign": old_sign}))
+        learn_sign(ports, library, picture.key, old_sign, told=False)
     return picture
 
 
 def _change_of(said: MetadataGiven) -> PictureChange:
     """Return what an add says of a picture that is there; what it does not say stays."""
-    return PictureChange(brief=said.brief or None, tags=said.tags or None, label=said.label, desc=said.desc)
+    return PictureChange(
+        brief=said.brief or None,
+        tags=said.tags or None,
+        label=said.label,
+        desc=said.desc,
+        old_cont_sign=said.old_cont_sign,
+    )
 
 
 def _target(ports: Ports, application: Application, name: str) -> tuple[Library | None, LibraryRef]:

@@ -15,8 +15,8 @@ from msgspec import UNSET
 from lookalike.domain import exact_json
 from lookalike.domain.application import Application, Permission
 from lookalike.domain.exact_json import is_text
-from lookalike.domain.library import Library, LibraryRef
-from lookalike.domain.picture import Metadata, MetadataChange
+from lookalike.domain.library import Identity, Library, LibraryRef
+from lookalike.domain.picture import Metadata, MetadataChange, digest_prefix, sign_of
 from lookalike.domain.search import TagFilter
 from lookalike.errors import (
     ArgumentTooLong,
@@ -148,6 +148,7 @@ def _metadata_of(query: forms.Form) -> MetadataGiven:
         label=msgspec.Raw(exact_json.quoted(query.text("label")).encode()) if "label" in query else UNSET,
         desc=msgspec.Raw(exact_json.quoted(query.text("desc")).encode()) if "desc" in query else UNSET,
         on_duplicate=cast("OnDuplicate", one_of(query, "on_duplicate", *get_args(OnDuplicate))),
+        old_cont_sign=query.text("old_cont_sign") or None,
     )
 
 
@@ -276,8 +277,10 @@ def _source_of_file(ports: Ports, data: bytes) -> Source:
 
 def metadata_of(library: LibraryRef, said: MetadataGiven) -> Metadata:
     """Return what is said of a picture. Raises InvalidArgument."""
-    change = change_of(library, PictureChange(brief=said.brief, tags=said.tags, label=said.label, desc=said.desc))
-    return Metadata(**change)
+    change = PictureChange(
+        brief=said.brief, tags=said.tags, label=said.label, desc=said.desc, old_cont_sign=said.old_cont_sign
+    )
+    return Metadata(**change_of(library, change))
 
 
 def change_of(library: LibraryRef, said: PictureChange) -> MetadataChange:
@@ -293,7 +296,18 @@ def change_of(library: LibraryRef, said: PictureChange) -> MetadataChange:
         change["label"] = label
     if said.desc is not UNSET:
         change["desc"] = _bounded("desc", exact_json.compact(exact_json.read(bytes(said.desc))))
+    if said.old_cont_sign is not None:
+        change["old_sign"] = _old_sign_of(library, said.old_cont_sign)
     return change
+
+
+def _old_sign_of(library: LibraryRef, text: str) -> str:
+    prefix = digest_prefix(text)
+    if prefix is None:
+        raise InvalidArgument("/old_cont_sign", "must be two whole numbers below 4294967296, parted by a comma")
+    if library.identity is Identity.OWN:
+        raise InvalidArgument("/old_cont_sign", "is for libraries where a picture is its own id")
+    return sign_of(prefix)
 
 
 def _label_of(data: bytes) -> str:

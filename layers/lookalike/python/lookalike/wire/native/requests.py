@@ -76,6 +76,13 @@ Desc: TypeAlias = Annotated[
     msgspec.Raw,
     Meta(description=f"Any JSON of up to {limits.METADATA_BYTES['desc']} bytes, which is returned digit by digit"),
 ]
+OldContSign: TypeAlias = Annotated[
+    str,
+    Meta(
+        description="The cont_sign that the picture had at Baidu, in libraries with identity picture: what that dialect calls it",
+        extra_json_schema={"pattern": "^[0-9]{1,10},[0-9]{1,10}$"},
+    ),
+]
 LibraryName: TypeAlias = Annotated[str, Meta(extra_json_schema={"pattern": LIBRARY_PATTERN})]
 Cursor: TypeAlias = Annotated[
     str, Meta(description="next of the page before", extra_json_schema={"pattern": CURSOR_PATTERN})
@@ -121,6 +128,7 @@ class MetadataGiven(DescriptionGiven, frozen=True, kw_only=True):
     """What is said of a picture to add: beside its file, or in the query."""
 
     on_duplicate: OnDuplicate = "return"
+    old_cont_sign: OldContSign | None = None
 
 
 class PictureGiven(MetadataGiven, frozen=True, kw_only=True):
@@ -142,6 +150,7 @@ class PictureChange(Given, frozen=True, kw_only=True):
     tags: Tags | None = None
     label: Label | UnsetType = UNSET
     desc: Desc | UnsetType = UNSET
+    old_cont_sign: OldContSign | None = None
 
 
 class LibraryGiven(Given, frozen=True, kw_only=True):
@@ -250,3 +259,4 @@ class RowGiven(Given, frozen=True, kw_only=True):
     label: Label | UnsetType = UNSET
     desc: Desc | UnsetType = UNSET
     on_duplicate: OnDuplicate = "return"
+    old_cont_sign: OldContSign | None = None

@@ -26,6 +26,7 @@ class WrittenSaid(Said, frozen=True, kw_only=True):
     revision: int
     image: Path | UnsetType = UNSET
     cont_sign: str | UnsetType = UNSET
+    old_cont_sign: str = ""
     digest: Digest | UnsetType = UNSET
     added: Time | UnsetType = UNSET
     state: Annotated[str, one_of("live", "deleted", "damaged")] | UnsetType = UNSET

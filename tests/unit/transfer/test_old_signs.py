@@ -1,0 +1,205 @@
+"""Pictures that come from Baidu or Jumdata are called what they were called there, in every answer of those dialects."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lookalike.domain.library import Library
+from lookalike.domain.picture import digest_prefix
+from lookalike.ports import Ports
+from lookalike.service.purge import purge
+from lookalike.service.restore import restore
+from lookalike.transfer.target import OnDuplicate
+from tests.conftest import ALICE, BOB
+from tests.support import baidu
+from tests.support.archives import exported, put_back
+from tests.support.baidu import Caller
+from tests.support.fakes import SetClock, memory_ports
+from tests.support.jumdata import Client
+from tests.support.native import NativeCaller
+from tests.support.transfers import Importer
+
+OLD, OTHER = "123456789,987654321", "11,22"
+HERE, VENDOR = NativeCaller(ALICE), Caller(ALICE)
+
+Import = Callable[..., list[tuple[str, ...]]]
+
+
+def picture(number: int) -> bytes:
+    """A picture as large as the vendor asks for."""
+    return baidu.picture(number, size=(64, 48))
+
+
+@pytest.fixture(params=[False, True], ids=["stores", "api"])
+def imported(request: pytest.FixtureRequest, memory: Ports, tmp_path: Path) -> Import:
+    """Imports pictures by number, with their signs, into ``similar``; returns the report."""
+
+    def run(
+        *rows: tuple[int, str],
+        name: str = "t.csv",
+        mapped: str = "sign=cont_sign",
+        into: str = "similar",
+        **how: object,
+    ) -> list[tuple[str, ...]]:
+        for number, _ in rows:
+            (tmp_path / f"{number}.png").write_bytes(picture(number))
+        lines = [f'{number}.png,"{sign}",brief {number}\n' for number, sign in rows]
+        (tmp_path / name).write_text("file,cont_sign,brief\n" + "".join(lines))
+        importer = Importer(memory, ALICE, by_api=request.param)
+        return importer.run(tmp_path / name, into, mapped, **how)  # type: ignore[arg-type]
+
+    return run
+
+
+def library(ports: Ports) -> Library:
+    found = ports.catalog.library(ALICE.tenant, "similar")
+    assert found is not None
+    return found
+
+
+def told(number: int, name: str = "similar") -> str:
+    """What a search for a picture calls the first one that it finds."""
+    return str(VENDOR.call(name, "search", image=picture(number))["result"][0]["cont_sign"])
+
+
+def test_a_picture_goes_by_its_old_sign_for_life(memory: Ports, imported: Import, clock: SetClock) -> None:
+    (line,) = imported((0, OLD))
+    own = line[2]
+    assert line == ("added", "", own)
+    assert own != OLD
+    assert told(0) == OLD
+    assert VENDOR.call("similar", "add", image=picture(0), brief="again")["error_code"] == 216681
+    for sign in (OLD, own):
+        assert "error_code" not in VENDOR.call("similar", "update", cont_sign=sign, brief=f"by {sign}", tags="7")
+        (found,) = VENDOR.call("similar", "search", image=picture(0))["result"]
+        assert (found["cont_sign"], found["brief"]) == (OLD, f"by {sign}")
+    assert "error_code" not in VENDOR.call("similar", "delete", cont_sign=OLD)
+    restore(memory, library(memory), OLD)
+    assert told(0) == OLD
+    assert "error_code" not in VENDOR.call("similar", "delete", cont_sign=own)
+    assert VENDOR.call("similar", "delete", cont_sign=OLD)["error_code"] == 216680
+    assert VENDOR.add("similar", picture(0)) == OLD, "it waited for purge"
+    VENDOR.call("similar", "delete", cont_sign=OLD)
+    clock.now += 30 * 24 * 3_600_000
+    assert purge(memory, lambda: True).pictures == 1
+    assert VENDOR.add("similar", picture(0)) == OLD, "it was purged"
+    assert told(0) == OLD
+    assert "error_code" not in VENDOR.call("similar", "update", cont_sign=OLD, brief="changed")
+
+
+def test_this_api_has_both_signs(memory: Ports, imported: Import) -> None:
+    own = imported((0, OLD), (1, ""))[0][2]
+    path = f"/libraries/similar/pictures/{own}"
+    shown = HERE.call("GET", path).json
+    assert (shown["id"], shown["cont_sign"], shown["old_cont_sign"]) == (own, own, OLD)
+    assert HERE.call("GET", f"/libraries/similar/pictures/{OLD}").json == shown
+    image = {"image": {"base64": base64.b64encode(picture(0)).decode()}}
+    for answered in (
+        HERE.call("POST", "/libraries/similar/search", image),
+        HERE.call("POST", "/search", {**image, "libraries": ["similar"]}),
+    ):
+        first, second = answered.json["matches"]
+        assert (first["id"], first["cont_sign"], first["old_cont_sign"]) == (own, own, OLD)
+        assert "old_cont_sign" not in second
+    changed = HERE.call("PATCH", path, {"brief": "b"}).json
+    assert changed["old_cont_sign"] == OLD
+    assert HERE.call("PATCH", path, {"old_cont_sign": OTHER}).json["old_cont_sign"] == OTHER
+    assert told(0) == OTHER
+    for sign in (OLD, OTHER):
+        assert "error_code" not in VENDOR.call("similar", "update", cont_sign=sign, brief=sign)
+    for wrong in ("", "1", "1;2", "1,4294967296", "x,y"):
+        refused = HERE.call("PATCH", path, {"old_cont_sign": wrong})
+        assert (refused.status, refused.json["field"]) == (400, "/old_cont_sign")
+    HERE.library("shop")
+    refused = HERE.call("POST", "/libraries/shop/pictures", {**image, "old_cont_sign": OLD})
+    assert refused.status == 400
+    assert "a picture is its own id" in refused.json["detail"]
+
+
+def test_jumdata_s_callers_are_told_it_as_theirs(memory: Ports, imported: Import) -> None:
+    theirs = base64.b64encode(OLD.encode()).decode().rstrip("=")
+    client = Client(ALICE)
+    client.call("input", base64=picture(1), description="first")
+    imported((0, theirs), into="jumdata")
+    found, _ = client.call("search", base64=picture(0))["data"]["result"]
+    assert found["contSign"] == theirs
+    assert client.call("delete", contSign=theirs)["code"] == 200
+    assert client.call("input", base64=picture(0), description="back")["data"]["contSign"] == theirs
+
+
+def test_why_a_row_with_a_sign_is_refused(memory: Ports, imported: Import) -> None:
+    lines = imported((0, OLD), (1, OLD), (2, "8cnn32frvrr2cd901"), (3, "1,4294967296"))
+    assert lines[0][0] == "added"
+    assert lines[1][:2] == ("refused", "row 1 has its sign, too")
+    for line in lines[2:]:
+        assert line[:2] == (
+            "refused",
+            "old_cont_sign: must be two whole numbers below 4294967296, parted by a comma",
+        )
+    (line,) = imported((4, OLD), name="later.csv")
+    assert line[0] == "refused"
+    assert line[1] == f"old_cont_sign: {OLD} names the picture {lines[0][2]} already"
+    own = lines[0][2]
+    (line,) = imported((5, own), name="own.csv")
+    assert line[1] == f"old_cont_sign: {own} names the picture {own} already"
+    assert len(VENDOR.call("similar", "search", image=picture(0))["result"]) == 1, "what is refused is not added"
+    assert "error_code" not in VENDOR.call("similar", "delete", cont_sign=OLD)
+    assert imported((4, OLD), name="again.csv")[0][0] == "added", "nobody has it now"
+    restore(memory, library(memory), own)
+    assert told(0) == own, "another picture has its old sign by now"
+    assert told(4) == OLD
+
+
+def test_a_table_that_was_imported_before_old_signs_were_told(memory: Ports, imported: Import) -> None:
+    own = VENDOR.add("similar", picture(0), "brief 0")
+    (row,) = memory.catalog.pictures(library(memory).uid, None, 9)
+    memory.catalog.save_aliases(library(memory).uid, {digest_prefix(OLD) or "": row.key.id})
+    assert told(0) == own
+    (line,) = imported((0, OLD))
+    assert line == ("same", f"the library holds it as {own}, and tells vendors' callers {OLD}", own)
+    assert told(0) == OLD
+    (line,) = imported((0, OTHER), name="second.csv")
+    assert line == ("same", f"the library holds it as {own}, and tells vendors' callers {OLD}", own)
+    assert told(0) == OLD, "the first one stays"
+    assert "error_code" not in VENDOR.call("similar", "update", cont_sign=OTHER, brief="brief 0")
+    (line,) = imported((0, OTHER), name="third.csv", on_duplicate=OnDuplicate.UPDATE)
+    assert line[0] == "updated"
+    assert told(0) == OTHER
+    (line,) = imported((0, OTHER), name="fourth.csv", on_duplicate=OnDuplicate.UPDATE)
+    assert line[0] == "same"
+
+
+def test_a_sign_in_the_place_of_the_id_is_one(memory: Ports, imported: Import) -> None:
+    assert imported((0, OLD), (1, "sku 1"), mapped="id=cont_sign")[1][0] == "added"
+    assert told(0) == OLD
+
+
+def test_libraries_with_ids_of_their_own_take_it_for_the_id(memory: Ports, imported: Import) -> None:
+    assert [line[2] for line in imported((0, OLD), (1, "8cnn32frvrr2cd901"), into="shop")] == [OLD, "8cnn32frvrr2cd901"]
+
+
+def test_a_dry_run_refuses_a_sign_of_another_picture(memory: Ports, tmp_path: Path) -> None:
+    VENDOR.add("similar", picture(1))
+    path = f"/libraries/similar/pictures/{told(1)}"
+    HERE.call("PATCH", path, {"old_cont_sign": OLD})
+    (tmp_path / "0.png").write_bytes(picture(0))
+    (tmp_path / "t.csv").write_text(f'file,sign\n0.png,"{OLD}"\n')
+    (line,) = Importer(memory, ALICE, by_api=False).run(tmp_path / "t.csv", "similar", dry=True)
+    assert (line[0], "already" in line[1]) == ("refused", True)
+
+
+def test_archives_take_it_along(memory: Ports, imported: Import, tmp_path: Path) -> None:
+    imported((0, OLD), (1, ""))
+    exported(memory, ALICE, tmp_path / "a")
+    there = memory_ports(ALICE, BOB)
+    put_back(there, BOB, tmp_path / "a")
+    moved = there.catalog.library(BOB.tenant, "similar")
+    assert moved is not None
+    rows = there.catalog.pictures(moved.uid, None, 9)
+    assert sorted(row.metadata.old_sign for row in rows) == ["", OLD]
+    (signed,) = [row for row in rows if row.metadata.old_sign]
+    assert there.catalog.alias(moved.uid, digest_prefix(OLD) or "") == signed.key.id

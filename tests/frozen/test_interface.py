@@ -302,6 +302,7 @@ MESSAGES = [
     "a file of the index is damaged, and its library was made again from the catalog: {}",
     "a file of the index is made again from the catalog: {}, as {}",
     "the index is made again from the catalog: its files are of another catalog, or older",
+    "the index is made again from the catalog: its list of files is not there",
     "the index is made again from the catalog: its list of files is not used, as {}",
     "the index is made again from the catalog: its log of changes cannot be read ({})",
     "the index keeps no files at present ({}); it works on, and the next start takes longer",

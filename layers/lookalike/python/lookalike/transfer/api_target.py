@@ -15,6 +15,7 @@ from msgspec import UNSET
 
 from lookalike.domain.application import Application, Permission, Policy
 from lookalike.domain.library import Identity, Kind, LibraryRef
+from lookalike.domain.picture import Decoded
 from lookalike.errors import InvalidArgument, LibraryFull, LookalikeError
 from lookalike.imaging.decode import FORMATS, Bounds, decode
 from lookalike.service.capacity import ApplicationFull
@@ -303,13 +304,21 @@ class ApiTarget:
         try:
             check_said(self._ref, said)
             if line.file is not None:
-                decode(line.file.data, _BOUNDS)
+                self._check_sign(said.old_cont_sign, decode(line.file.data, _BOUNDS))
                 self._sample(line.file.data)
         except LookalikeError as error:
             return Result(Outcome.REFUSED, "", reason_of(error))
         if not id_ or not self._there or not self._may_hold(id_):
             return Result(Outcome.ADDED, id_)
         return self._existing(line, id_, trying=True)
+
+    def _check_sign(self, sign: str | None, decoded: Decoded) -> None:
+        """Raise InvalidArgument if another picture than this one has the sign, as far as the key may look."""
+        found = self._client.call("GET", self._picture_path(sign)) if sign and self._there else None
+        if found is not None and found.status == 200:
+            held = _checked(found)
+            if held["digest"] not in (decoded.digest, decoded.full_digest):
+                raise InvalidArgument("old_cont_sign", f"{sign} names the picture {held['id']} already")
 
     def _may_hold(self, id_: str) -> bool:
         try:

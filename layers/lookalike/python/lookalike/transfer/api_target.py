@@ -315,10 +315,9 @@ class ApiTarget:
     def _check_sign(self, sign: str | None, decoded: Decoded) -> None:
         """Raise InvalidArgument if another picture than this one has the sign, as far as the key may look."""
         found = self._client.call("GET", self._picture_path(sign)) if sign and self._there else None
-        if found is not None and found.status == 200:
-            held = _checked(found)
-            if held["digest"] not in (decoded.digest, decoded.full_digest):
-                raise InvalidArgument("old_cont_sign", f"{sign} names the picture {held['id']} already")
+        held = found.json if found is not None and found.status == 200 else {}
+        if held and held["digest"] not in (decoded.digest, decoded.full_digest):
+            raise InvalidArgument("old_cont_sign", f"{sign} names the picture {held['id']} already")
 
     def _may_hold(self, id_: str) -> bool:
         try:
@@ -356,8 +355,8 @@ class ApiTarget:
             wanted = said_of(line.work.row, self._identity)
             label, desc = (UNSET if one is UNSET else json.loads(bytes(one)) for one in (wanted.label, wanted.desc))
             said = (wanted.brief, [*wanted.tags], label, desc)
-            known = tuple(held.get(name, nothing) for name, nothing in _NOTHING.items())
-            if held and said == known and wanted.old_cont_sign in (None, held.get("old_cont_sign")):
+            same_sign = wanted.old_cont_sign in (None, held.get("old_cont_sign"))
+            if held and same_sign and said == tuple(held.get(name, nothing) for name, nothing in _NOTHING.items()):
                 return False
             if not trying:
                 row = replace(line.work.row, id=id_)
@@ -365,16 +364,15 @@ class ApiTarget:
             return True
 
         try:
-            on_duplicate, old_sign = self._wanted.on_duplicate, str(held.get("old_cont_sign", ""))
-            return of_existing(line.work, id_, on_duplicate, same, update, repaired=repaired, old_sign=old_sign)
+            on_duplicate, told = self._wanted.on_duplicate, str(held.get("old_cont_sign", ""))
+            return of_existing(line.work, id_, on_duplicate, same, update, repaired=repaired, old_sign=told)
         except NotShown as error:
             return Result(Outcome.FAILED, id_, reason_of(error))
 
     def _changed(self, row: Row, old_sign: str | None) -> None:
         members = {"brief": row.brief, "tags": [*row.tags], **({"old_cont_sign": old_sign} if old_sign else {})}
-        parsed = {
-            name: json.loads(text) for name, text in (("label", row.label), ("desc", row.desc)) if text is not None
-        }
+        texts = (("label", row.label), ("desc", row.desc))
+        parsed = {name: json.loads(text) for name, text in texts if text is not None}
         body = json.dumps({**members, **parsed}).encode()
         changed = self._client.call("PATCH", self._picture_path(row.id or ""), body)
         if changed.is_not_permitted:

@@ -24,6 +24,7 @@ from lookalike.service.delete import Delete, delete
 from lookalike.service.holders import commit_intent
 from lookalike.service.image_source import Source
 from lookalike.service.purge import purge
+from lookalike.service.update import Update, update
 from lookalike.service.upload import ObjectCreated, ObjectRemoved, Outcome, ingest, is_processed, remove
 from lookalike.settings import Settings
 from tests.contract.rows import described
@@ -209,6 +210,23 @@ def test_a_copy_speaks_for_the_picture_once_the_first_is_gone(world: World) -> N
     assert world.shown() == {0: "a"}
     world.come(world.remove("a"))
     assert world.shown() == {0: "b"}
+
+
+def test_what_uploads_say_leaves_an_old_sign_alone(world: World) -> None:
+    def old_sign() -> str:
+        row = world.row(0)
+        return "" if row is None else row.metadata.old_sign
+
+    world.come(world.put("a", 0))
+    update(world.ports, Update(LIBRARY_REF, sign_of(DIGESTS[0]), {"old_sign": "1,2"}))
+    world.come(world.put("a", 0, brief="said anew"))
+    assert (world.shown(), old_sign()) == ({0: "said anew"}, "1,2")
+    world.come(world.put("b", 0), world.remove("a"))
+    assert (world.shown(), old_sign()) == ({0: "b"}, "1,2")
+    world.come(world.put("b", 1))
+    assert world.shown() == {1: "b"}
+    world.come(world.put("c", 0))
+    assert (world.shown(), old_sign()) == ({1: "b", 0: "c"}, "1,2")
 
 
 def test_a_deletion_that_comes_late_changes_nothing(world: World) -> None:

@@ -182,14 +182,13 @@ def test_libraries_with_ids_of_their_own_take_it_for_the_id(memory: Ports, impor
     assert [line[2] for line in imported((0, OLD), (1, "8cnn32frvrr2cd901"), into="shop")] == [OLD, "8cnn32frvrr2cd901"]
 
 
-def test_a_dry_run_refuses_a_sign_of_another_picture(memory: Ports, tmp_path: Path) -> None:
-    VENDOR.add("similar", picture(1))
-    path = f"/libraries/similar/pictures/{told(1)}"
-    HERE.call("PATCH", path, {"old_cont_sign": OLD})
-    (tmp_path / "0.png").write_bytes(picture(0))
-    (tmp_path / "t.csv").write_text(f'file,sign\n0.png,"{OLD}"\n')
-    (line,) = Importer(memory, ALICE, by_api=False).run(tmp_path / "t.csv", "similar", dry=True)
-    assert (line[0], "already" in line[1]) == ("refused", True)
+def test_a_dry_run_refuses_a_sign_of_another_picture(memory: Ports, imported: Import) -> None:
+    own = VENDOR.add("similar", picture(1))
+    HERE.call("PATCH", f"/libraries/similar/pictures/{own}", {"old_cont_sign": OLD})
+    reason = f"old_cont_sign: {OLD} names the picture {own} already"
+    assert imported((0, OLD), dry=True)[0][:2] == ("refused", reason)
+    assert imported((1, OLD), name="own.csv", dry=True)[0][0] != "refused"
+    assert told(1) == OLD
 
 
 def test_archives_take_it_along(memory: Ports, imported: Import, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from msgspec import UNSET
 
 from lookalike.domain.application import Application, Permission, Policy
 from lookalike.domain.library import Identity, Kind, LibraryRef
+from lookalike.domain.picture import Decoded
 from lookalike.errors import InvalidArgument, LibraryFull, LookalikeError
 from lookalike.imaging.decode import FORMATS, Bounds, decode
 from lookalike.service.capacity import ApplicationFull
@@ -303,13 +304,20 @@ class ApiTarget:
         try:
             check_said(self._ref, said)
             if line.file is not None:
-                decode(line.file.data, _BOUNDS)
+                self._check_sign(said.old_cont_sign, decode(line.file.data, _BOUNDS))
                 self._sample(line.file.data)
         except LookalikeError as error:
             return Result(Outcome.REFUSED, "", reason_of(error))
         if not id_ or not self._there or not self._may_hold(id_):
             return Result(Outcome.ADDED, id_)
         return self._existing(line, id_, trying=True)
+
+    def _check_sign(self, sign: str | None, decoded: Decoded) -> None:
+        """Raise InvalidArgument if another picture than this one has the sign, as far as the key may look."""
+        found = self._client.call("GET", self._picture_path(sign)) if sign and self._there else None
+        held = found.json if found is not None and found.status == 200 else {}
+        if held and held["digest"] not in (decoded.digest, decoded.full_digest):
+            raise InvalidArgument("old_cont_sign", f"{sign} names the picture {held['id']} already")
 
     def _may_hold(self, id_: str) -> bool:
         try:
@@ -347,8 +355,8 @@ class ApiTarget:
             wanted = said_of(line.work.row, self._identity)
             label, desc = (UNSET if one is UNSET else json.loads(bytes(one)) for one in (wanted.label, wanted.desc))
             said = (wanted.brief, [*wanted.tags], label, desc)
-            known = tuple(held.get(name, nothing) for name, nothing in _NOTHING.items())
-            if held and said == known and wanted.old_cont_sign in (None, held.get("old_cont_sign")):
+            same_sign = wanted.old_cont_sign in (None, held.get("old_cont_sign"))
+            if held and same_sign and said == tuple(held.get(name, nothing) for name, nothing in _NOTHING.items()):
                 return False
             if not trying:
                 row = replace(line.work.row, id=id_)
@@ -356,16 +364,15 @@ class ApiTarget:
             return True
 
         try:
-            on_duplicate, old_sign = self._wanted.on_duplicate, str(held.get("old_cont_sign", ""))
-            return of_existing(line.work, id_, on_duplicate, same, update, repaired=repaired, old_sign=old_sign)
+            on_duplicate, told = self._wanted.on_duplicate, str(held.get("old_cont_sign", ""))
+            return of_existing(line.work, id_, on_duplicate, same, update, repaired=repaired, old_sign=told)
         except NotShown as error:
             return Result(Outcome.FAILED, id_, reason_of(error))
 
     def _changed(self, row: Row, old_sign: str | None) -> None:
         members = {"brief": row.brief, "tags": [*row.tags], **({"old_cont_sign": old_sign} if old_sign else {})}
-        parsed = {
-            name: json.loads(text) for name, text in (("label", row.label), ("desc", row.desc)) if text is not None
-        }
+        texts = (("label", row.label), ("desc", row.desc))
+        parsed = {name: json.loads(text) for name, text in texts if text is not None}
         body = json.dumps({**members, **parsed}).encode()
         changed = self._client.call("PATCH", self._picture_path(row.id or ""), body)
         if changed.is_not_permitted:

@@ -43,6 +43,7 @@ from lookalike.wire import base64_image, forms, label_codec
 from lookalike.wire.http import Request
 from lookalike.wire.native import limits, picture_path
 from lookalike.wire.native.json_body import json_of
+from lookalike.wire.native.problems import UnsupportedByLibrary
 from lookalike.wire.native.requests import (
     UPLOAD_ID_PATTERN,
     CheckGiven,
@@ -303,10 +304,10 @@ def change_of(library: LibraryRef, said: PictureChange) -> MetadataChange:
 
 def _old_sign_of(library: LibraryRef, text: str) -> str:
     prefix = digest_prefix(text)
-    if prefix is None:
+    if prefix is None or text != text.strip():
         raise InvalidArgument("/old_cont_sign", "must be two whole numbers below 4294967296, parted by a comma")
     if library.identity is Identity.OWN:
-        raise InvalidArgument("/old_cont_sign", "is for libraries where a picture is its own id")
+        raise UnsupportedByLibrary("/old_cont_sign", "is for libraries where a picture is its own id")
     return sign_of(prefix)
 
 

@@ -76,11 +76,21 @@ Desc: TypeAlias = Annotated[
     msgspec.Raw,
     Meta(description=f"Any JSON of up to {limits.METADATA_BYTES['desc']} bytes, which is returned digit by digit"),
 ]
+_MOST = str(2**32 - 1)
+
+#: A whole number of up to ``_MOST``, with or without zeros before it.
+_WHOLE = "|".join(
+    [
+        "[0-9]{1,9}",
+        *(f"{_MOST[:at]}[0-{int(one) - 1}][0-9]{{{9 - at}}}" for at, one in enumerate(_MOST) if int(one)),
+        _MOST,
+    ]
+)
 OldContSign: TypeAlias = Annotated[
     str,
     Meta(
         description="The cont_sign that the picture had at Baidu, in libraries with identity picture: what that dialect calls it",
-        extra_json_schema={"pattern": "^[0-9]{1,10},[0-9]{1,10}$"},
+        extra_json_schema={"pattern": f"^({_WHOLE}),({_WHOLE})$"},
     ),
 ]
 LibraryName: TypeAlias = Annotated[str, Meta(extra_json_schema={"pattern": LIBRARY_PATTERN})]

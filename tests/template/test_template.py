@@ -348,7 +348,8 @@ def test_a_stack_that_watches_nothing_has_no_dashboard(template: Template, metri
 def test_the_parameter_says_how_many_alarms_there_are(template: Template) -> None:
     said = template.source["Parameters"]["Metrics"]["Description"]
     alarms = {
-        one: len(template.there("AWS::CloudWatch::Alarm", Metrics=one, VectorStore="segments")) for one in ("all", "few")
+        one: len(template.there("AWS::CloudWatch::Alarm", Metrics=one, VectorStore="segments"))
+        for one in ("all", "few")
     }
     of_a_domain = len(template.there("AWS::CloudWatch::Alarm", Metrics="few")) - alarms["few"]
     assert [int(number) for number in re.findall(r"\d+", said)] == [alarms["all"], alarms["few"], of_a_domain]

@@ -16,7 +16,7 @@ K = TypeVar("K", bound=Hashable)
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured number. ``floor`` is the minimum for the same work, in the same unit, measured in the same run."""
+    """One number, measured unless its group says otherwise. ``floor`` is the minimum for the same work, in the same unit, measured in the same run."""
 
     group: str
     name: str
@@ -50,7 +50,7 @@ class Report:
         for group in dict.fromkeys(row.group for row in self.rows):
             table = Table(title=group, title_justify="left")
             table.add_column("what")
-            for column in ("measured", "floor", "ratio", "aim"):
+            for column in ("value", "floor", "ratio", "aim"):
                 table.add_column(column, justify="right")
             for row in self.rows:
                 if row.group == group:

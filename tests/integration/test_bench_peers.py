@@ -50,5 +50,10 @@ def test_the_idle_bill_is_the_pages_month_without_its_calls() -> None:
     report = Report()
     bill.measure(report)
     rows = {row.name: row for row in report.rows}
-    assert any(name.startswith("10,000 pictures, ") for name in rows)
-    assert all(row.value > 0 and row.unit == "$" for row in rows.values())
+    assert all(row.value > 0 and row.unit == "$" and "not measured" in row.group for row in rows.values())
+    small = rows["10,000 pictures, segments, Metrics=none"]
+    assert small.aim == bill.AIM
+    assert small.value <= 2 < rows["10,000 pictures, 1 × t3.small.search"].value
+    assert {name for name, row in rows.items() if row.aim} == {
+        f"{pictures} pictures, segments, Metrics=none" for pictures in ("10,000", "100,000")
+    }

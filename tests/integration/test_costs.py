@@ -47,7 +47,7 @@ from tests.support.fakes import SetClock, memory_ports
 ROOT = Path(__file__).resolve().parents[2]
 
 #: Dollars a month of what does not depend on pictures or calls, as the page says.
-FIXED = 9.8
+FIXED = 13.04
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,8 +248,11 @@ def month_with_segments(pictures: int, metrics: str) -> tuple[float, float, floa
     price = {row[0]: float(row[1]) for row in table("unit | price")}
     _, stored, spent = spent_by(pictures, calls(WITH_SEGMENTS), price["a million S3 gets"])
     stored += pictures * 1e-6 * price["a GB of originals for a month"]
-    watched = {"none": 0, "few": 10, "all": 21}[metrics] * price["an alarm for a month"]
+    watched = {"none": 0, "few": 10, "all": 21}[metrics] * price[
+        "an alarm for a month, for each metric that it looks at"
+    ]
     watched += 20 * price["a custom metric for a month"] if metrics == "all" else 0
+    watched += price["a dashboard for a month"] if metrics != "none" else 0
     runs = (
         730
         * 4
@@ -259,7 +262,16 @@ def month_with_segments(pictures: int, metrics: str) -> tuple[float, float, floa
             + 2e-6 * price["a GB of logs"]
         )
     )
-    return stored, price["the key for a month"] + watched + runs + stored, spent
+    return stored, price["the key for a month"] + watched + runs + polling(price) + stored, spent
+
+
+#: Requests in a month to the queue of uploads while it is empty, as the page assumes: five at once, of 20 seconds each.
+POLLS = 5 * 730 * 3600 / 20
+
+
+def polling(price: Mapping[str, float]) -> float:
+    """Dollars a month for looking into the queue of uploads."""
+    return POLLS / 1e6 * price["a million SQS requests"]
 
 
 @pytest.mark.parametrize("row", table("pictures with segments | metrics"), ids=lambda row: f"{row[0]} {row[1]}")
@@ -268,8 +280,18 @@ def test_months_without_a_domain_cost_what_the_formula_says(row: list[str]) -> N
     assert [float(cell) for cell in row[2:]] == [round(one, 2) for one in (stored, idle, spent, idle + spent)]
 
 
-def test_a_stack_of_a_hundred_thousand_pictures_costs_two_dollars_while_nobody_calls() -> None:
-    assert month_with_segments(100_000, "none")[1] <= 2
+def test_a_small_stack_costs_less_than_two_dollars_while_nobody_calls() -> None:
+    assert month_with_segments(10_000, "none")[1] <= 2
+
+
+def test_one_of_a_hundred_thousand_pictures_does_while_requests_to_sqs_are_free() -> None:
+    """SQS takes a million requests a month from an account for nothing; the page says both sums."""
+    price = {row[0]: float(row[1]) for row in table("unit | price")}
+    idle = month_with_segments(100_000, "none")[1]
+    assert POLLS < 1e6
+    assert idle - polling(price) <= 2
+    text = " ".join(documents.pages()["docs/cost.md"].split())
+    assert f"an idle month of 100,000 pictures is {idle - polling(price):.2f}" in text
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/aws.md"])
@@ -279,15 +301,21 @@ def test_other_pages_name_these_months(page: str) -> None:
     assert f"about {small} dollars a month for 10,000 pictures, {large} for a million" in text
 
 
-def test_the_fixed_part_is_a_key_the_alarms_the_metrics_and_a_run_a_minute() -> None:
+def test_the_fixed_part_is_what_is_there_and_runs_although_nobody_calls() -> None:
     price = {row[0]: float(row[1]) for row in table("unit | price")}
     template = (ROOT / "template.yaml").read_text()
     asked_for = re.findall("Type: AWS::CloudWatch::Alarm\n    Condition: (?:SpendingIsWatched|CanaryRuns)", template)
     alarms = template.count("Type: AWS::CloudWatch::Alarm") - len(asked_for)
-    fixed = alarms * price["an alarm for a month"] + 20 * price["a custom metric for a month"]
+    fixed = (
+        alarms * price["an alarm for a month, for each metric that it looks at"]
+        + 20 * price["a custom metric for a month"]
+    )
     run = price["a million function runs"] / 1e6 + 0.1 * price["a function's second at 1769 MB"]
     minutes = template.count("rate(1 minute)") * 730 * 60 * (run + 2e-6 * price["a GB of logs"])
-    assert price["the key for a month"] + fixed + minutes == pytest.approx(FIXED, abs=0.05)
+    fixed += template.count("Type: AWS::CloudWatch::Dashboard") * price["a dashboard for a month"]
+    fixed += len(re.findall(r"Type: SQS\s+Properties:\s+Queue:", template)) * polling(price)
+    assert price["the key for a month"] + fixed + minutes == pytest.approx(FIXED, abs=0.005)
+    assert f"and {FIXED:.2f} for the key" in documents.pages()["docs/cost.md"]
 
 
 def test_the_alarm_on_spending_counts_by_the_pages_prices() -> None:

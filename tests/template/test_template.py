@@ -325,6 +325,36 @@ def test_alarms_are_as_many_as_were_asked_for(template: Template, metrics: str, 
     assert template.value(written, Metrics=metrics) == ("true" if metrics == "all" else "false")
 
 
+@pytest.mark.parametrize("metrics", ["all", "few", "none"])
+def test_what_an_operator_asks_for_by_itself_is_made_whatever_metrics_are(template: Template, metrics: str) -> None:
+    asked_for = {"Canary": "true", "SpendingLimit": "2"}
+    made = template.there("AWS::CloudWatch::Alarm", Metrics=metrics, **asked_for).keys()
+    assert made - template.there("AWS::CloudWatch::Alarm", Metrics=metrics).keys() == {"CanaryErrors", "Spending"}
+
+
+def test_a_domain_of_the_operators_own_has_no_alarms_of_ours(template: Template) -> None:
+    own = {"OpenSearchEndpoint": "https://another", "OpenSearchArn": "arn:aws:es:eu-west-1:000000000000:domain/another"}
+    assert len(template.there("AWS::CloudWatch::Alarm", Metrics="few", **own)) == 10
+
+
+@pytest.mark.parametrize(("metrics", "expected"), [("all", 1), ("few", 1), ("none", 0)])
+def test_a_stack_that_watches_nothing_has_no_dashboard(template: Template, metrics: str, expected: int) -> None:
+    """CloudWatch's free tier has three, for the whole account."""
+    assert len(template.there("AWS::CloudWatch::Dashboard", Metrics=metrics)) == expected
+    (dashboard,) = template.of_type("AWS::CloudWatch::Dashboard").values()
+    assert template.source["Outputs"]["DashboardUrl"]["Condition"] == dashboard["Condition"]
+
+
+def test_the_parameter_says_how_many_alarms_there_are(template: Template) -> None:
+    said = template.source["Parameters"]["Metrics"]["Description"]
+    alarms = {
+        one: len(template.there("AWS::CloudWatch::Alarm", Metrics=one, VectorStore="segments"))
+        for one in ("all", "few")
+    }
+    of_a_domain = len(template.there("AWS::CloudWatch::Alarm", Metrics="few")) - alarms["few"]
+    assert [int(number) for number in re.findall(r"\d+", said)] == [alarms["all"], alarms["few"], of_a_domain]
+
+
 def test_few_alarms_tell_of_what_is_lost_or_fails_and_need_no_metrics_of_ours(template: Template) -> None:
     few = template.there("AWS::CloudWatch::Alarm", Metrics="few", VectorStore="segments")
     assert {"lookalike"}.isdisjoint(alarm["Properties"]["Namespace"] for alarm in few.values())

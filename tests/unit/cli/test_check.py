@@ -86,7 +86,6 @@ def test_without_a_server_the_files_of_the_index_are_looked_at(data: Path, caplo
     assert "the index is made again from the catalog: its list of files is not used" in caplog.text
 
 
-
 def test_the_running_server_is_asked(data: Path, damaged: Ports) -> None:
     with listening(damaged, DataFolder(data).control):
         status, out, said = run("--data", data)

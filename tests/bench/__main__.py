@@ -2,15 +2,17 @@
 
     python -m tests.bench [--json FILE] [--quick] [--full] [--large]
 
-Everything is measured in this one run, so the ratios hold whatever else the machine is doing.
+Everything is measured in this one run, so the ratios hold whatever else the machine is doing. The figures are written after
+each part, so that a run that is interrupted leaves what it has measured.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import platform
 import sys
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -32,6 +34,9 @@ from tests.bench import (
 )
 from tests.bench.report import Report
 
+#: A part of the benchmarks: adds its figures to the report.
+Part = Callable[[Report], None]
+
 
 def main() -> None:
     """Run all benchmarks, print their tables, write their figures."""
@@ -43,23 +48,36 @@ def main() -> None:
         "--large", action="store_true", help="the index with up to five million pictures, which takes 10 GB"
     )
     chosen = parser.parse_args()
+    measure(_parts(quick=chosen.quick, full=chosen.full, large=chosen.large), chosen.json).print(Console())
+
+
+def measure(parts: Mapping[str, Part], file: Path) -> Report:
+    """Run each part, name it on stderr as it begins, and write all figures so far after it; return them."""
     report = Report()
-    pipeline.measure(report, quick=chosen.quick)
-    connection.measure(report, quick=chosen.quick)
-    throughput.measure(report, quick=chosen.quick)
-    model.measure(report, quick=chosen.quick)
-    same.measure(report, quick=chosen.quick, full=chosen.full)
-    same_http.measure(report, quick=chosen.quick)
-    native.measure(report, quick=chosen.quick)
-    stores.measure(report, quick=chosen.quick, large=chosen.large)
-    peers.measure(report, quick=chosen.quick, large=chosen.large)
-    fair.measure(report, quick=chosen.quick)
-    cold.measure(report, quick=chosen.quick)
-    bill.measure(report)
-    report.print(Console())
-    chosen.json.parent.mkdir(parents=True, exist_ok=True)
     about = {"version": lookalike.__version__, "python": sys.version.split()[0], "machine": platform.machine()}
-    chosen.json.write_text(json.dumps({**about, "figures": report.figures()}, indent=2) + "\n")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    for number, (name, part) in enumerate(parts.items(), 1):
+        print(f"bench: {name}, part {number} of {len(parts)}", file=sys.stderr, flush=True)
+        part(report)
+        report.write(file, about)
+    return report
+
+
+def _parts(*, quick: bool, full: bool, large: bool) -> Mapping[str, Part]:
+    return {
+        "pipeline": partial(pipeline.measure, quick=quick),
+        "connection": partial(connection.measure, quick=quick),
+        "throughput": partial(throughput.measure, quick=quick),
+        "model": partial(model.measure, quick=quick),
+        "same": partial(same.measure, quick=quick, full=full),
+        "same_http": partial(same_http.measure, quick=quick),
+        "native": partial(native.measure, quick=quick),
+        "stores": partial(stores.measure, quick=quick, large=large),
+        "peers": partial(peers.measure, quick=quick, large=large),
+        "fair": partial(fair.measure, quick=quick),
+        "cold": partial(cold.measure, quick=quick),
+        "bill": bill.measure,
+    }
 
 
 if __name__ == "__main__":

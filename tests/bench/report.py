@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 from rich.console import Console
@@ -44,6 +46,12 @@ class Report:
     def figures(self) -> list[dict[str, Any]]:
         """Return all figures, for JSON."""
         return [{**asdict(row), "ratio": row.ratio} for row in self.rows]
+
+    def write(self, file: Path, about: Mapping[str, str]) -> None:
+        """Write all figures in JSON, beside what they are of, in place of what the file had."""
+        written = file.with_name(f"{file.name}.part")
+        written.write_text(json.dumps({**about, "figures": self.figures()}, indent=2) + "\n")
+        written.replace(file)
 
     def print(self, console: Console) -> None:
         """Print a table for each group."""

@@ -16,6 +16,7 @@ from lookalike.cli.main import app
 from lookalike.cli.store_options import aws_settings
 from lookalike.domain.library import Kind
 from lookalike.domain.search import Generation, Query
+from lookalike.errors import InvalidArgument
 from lookalike.stores.aws import opensearch_admin
 from lookalike.stores.aws.account import Account
 from lookalike.stores.aws.dynamodb_table import create_table
@@ -240,6 +241,26 @@ def test_an_index_moves_to_segments_and_back(account: Account, monkeypatch: pyte
     again = setup()
     assert "5 rows, 0 refused" in again.stdout, "a stack's setup fills what was away"
     assert searchable(account) == ["p1", "p2", "p3", "p4"]
+
+
+@pytest.mark.parametrize(
+    ("store", "options", "given"),
+    [
+        ("segments", ["--shards", "2"], "--shards"),
+        ("segments", ["--replicas", "0", "--refresh", "50ms"], "--replicas, --refresh"),
+        ("segments", ["--rebuild", "--shards", "2"], "--shards"),
+        ("opensearch", ["--move-index", "--shards", "2"], "--shards"),
+    ],
+)
+def test_segments_take_no_layout(
+    account: Account, monkeypatch: pytest.MonkeyPatch, store: str, options: list[str], given: str
+) -> None:
+    with_store(monkeypatch, store)
+    refused = setup(*options)
+    assert isinstance(refused.exception, InvalidArgument)
+    assert str(refused.exception).startswith(f"{given}: segments have no shards")
+    assert not refused.output
+    assert not account.applications.applications(), "nothing was begun"
 
 
 def test_an_index_cannot_move_to_a_domain_that_is_not_there(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:

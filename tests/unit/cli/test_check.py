@@ -74,7 +74,16 @@ def data(tmp_path: Path) -> Path:
 def test_a_folder_without_a_server_checks_itself(data: Path) -> None:
     status, out, said = run("--data", data)
     assert (status, out.splitlines()[-1]) == (0, "Nothing differs.")
-    assert "no server runs on this folder" in said
+    assert "no server runs on this folder: its index is taken from its files" in said
+
+
+def test_without_a_server_the_files_of_the_index_are_looked_at(data: Path, caplog: pytest.LogCaptureFixture) -> None:
+    files = DataFolder(data).segments
+    files.mkdir(exist_ok=True)
+    (files / "manifest.json").write_bytes(b"damaged")
+    status, out, _ = run("--data", data)
+    assert (status, out.splitlines()[-1]) == (0, "Nothing differs.")
+    assert "the index is made again from the catalog: its list of files is not used" in caplog.text
 
 
 def test_the_running_server_is_asked(data: Path, damaged: Ports) -> None:

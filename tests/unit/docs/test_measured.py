@@ -10,6 +10,7 @@ import pytest
 from PIL.PngImagePlugin import PngImageFile
 
 from docs.figures import growth
+from lookalike.settings import MAX_IN_SEGMENTS
 from tests.support import documents
 from tests.support.documents import ROOT, table
 
@@ -71,6 +72,23 @@ def test_the_readme_repeats_the_pages(row: str, page: str, figures: tuple[str, .
     for figure in figures:
         assert figure in cells[1]
         assert any(figure in line for line in tables), figure
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/operate.md"])
+def test_what_the_index_takes_is_what_was_measured(page: str) -> None:
+    (start,) = [
+        row for row in table("docs/speed.md", "processor time | resident") if "from the index's files" in row[0]
+    ]
+    (resident,) = numbers(start[2])
+    (files,) = re.findall(r"The files are (\d+) bytes a picture", documents.prose("docs/speed.md"))
+    parts = re.split(r"\n- |\n\n", documents.prose(page))
+    (said,) = [" ".join(part.split()) for part in parts if f"{files} bytes in" in part]
+    assert f"{resident:.0f} bytes of memory" in said
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/aws.md", "docs/decisions/0013-segments-without-a-service.md"])
+def test_pages_say_how_many_pictures_segments_are_meant_for(page: str) -> None:
+    assert re.findall(r"(?i)up to some ([\d,]+)\s", documents.prose(page)) == [f"{MAX_IN_SEGMENTS:,}"]
 
 
 def test_the_curves_of_growth_are_those_of_the_table() -> None:

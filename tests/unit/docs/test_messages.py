@@ -44,17 +44,41 @@ def messages() -> frozenset[str]:
     return frozenset(found)
 
 
+@lru_cache(1)
+def logged_by_the_indices() -> frozenset[str]:
+    """Every text that an index in segments writes to the log, of one machine and of AWS."""
+    room = documents.ROOT / SOURCES[0] / "stores"
+    found: set[str] = set()
+    for path in (*room.glob("vectors/*.py"), *room.glob("aws/segment_*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("logger."):
+                text = node.args[0]
+                found.add(_template(text) if isinstance(text, ast.JoinedStr) else str(ast.literal_eval(text)))
+    return frozenset(found)
+
+
 def _template(text: ast.JoinedStr) -> str:
     parts = (part.value if isinstance(part, ast.Constant) else _ANY for part in text.values)
     return re.sub(f"{_ANY}+", _ANY, "".join(str(part) for part in parts))
 
 
+def _said(symptom: str) -> str:
+    """Return a symptom with the mark in place of what differs."""
+    return re.sub(rf"{_ANY}+", _ANY, _PLACEHOLDER.sub(_ANY, symptom))
+
+
 @pytest.mark.parametrize("symptom", symptoms())
 def test_the_program_says_so(symptom: str) -> None:
-    said = re.sub(rf"{_ANY}+", _ANY, _PLACEHOLDER.sub(_ANY, symptom))
+    said = _said(symptom)
     found = said in messages() or (len(said) >= _MIN_PART and any(said in message for message in messages()))
     assert found, f"no message of the program is, or contains: {symptom}"
 
 
 def test_every_table_is_read() -> None:
     assert len(symptoms()) == len(set(symptoms())) > 50
+
+
+def test_the_page_has_all_that_the_indices_say() -> None:
+    logged = logged_by_the_indices()
+    assert len(logged) > 10
+    assert not logged - {_said(symptom) for symptom in symptoms()}

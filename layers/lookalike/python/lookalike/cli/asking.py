@@ -24,7 +24,10 @@ def ask(settings: Settings, command: str, arguments: Mapping[str, Any]) -> str:
             told = ask_server(DataFolder.existing(settings.data).control, command, arguments, tell)
             if told is not None:
                 return told
-            note("no server runs on this folder: its index is made from the catalog by each start")
+            note(
+                "no server runs on this folder: its index is taken from its files and brought up to the catalog, as by each "
+                "start"
+            )
         with closing(bootstrap.build(settings)) as ports:
             return COMMANDS[command](ports, arguments, tell)
 

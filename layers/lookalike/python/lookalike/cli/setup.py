@@ -54,12 +54,13 @@ def setup(
 ) -> None:
     """Make the indices and the first application, if they are not there, and print the application's keys.
 
-    Indices that are there are brought to --replicas and --refresh; other --shards take --rebuild.
+    Indices that are there are brought to --replicas and --refresh; other --shards take --rebuild. Segments have none of these.
     """
-    settings = aws_settings(stack)
+    settings, layout = aws_settings(stack), RequestedLayout(shards, replicas, refresh)
+    layout.require_indices(_other_store(settings) if move_index else settings.vector_store)
     from lookalike.stores.aws.account import Account  # noqa: PLC0415 - not everybody has its packages
 
-    account, layout = Account(settings), RequestedLayout(shards, replicas, refresh)
+    account = Account(settings)
     if move_index:
         refused = _fill_other(settings, layout)
     else:
@@ -80,6 +81,11 @@ def _prepare_store(account: Account, settings: Settings, layout: RequestedLayout
     return refused
 
 
+def _other_store(settings: Settings) -> str:
+    """Return the vector store that is not in use."""
+    return OPENSEARCH if settings.vector_store == SEGMENTS else SEGMENTS
+
+
 def _fill_other(settings: Settings, layout: RequestedLayout) -> int:
     """Fill the vector store that is not in use; returns the number of rows that it refused.
 
@@ -87,7 +93,7 @@ def _fill_other(settings: Settings, layout: RequestedLayout) -> int:
     """
     from lookalike.stores.aws.account import Account  # noqa: PLC0415 - not everybody has its packages
 
-    other = OPENSEARCH if settings.vector_store == SEGMENTS else SEGMENTS
+    other = _other_store(settings)
     if other == OPENSEARCH and settings.opensearch is None:
         raise SettingsError("there is no domain yet: deploy with VectorStore=opensearch, which makes one and fills it")
     others = replace(settings, vector_store=other)

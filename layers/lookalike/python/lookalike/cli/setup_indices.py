@@ -18,6 +18,7 @@ from lookalike.domain.search import Generation
 from lookalike.errors import InvalidArgument, RevisionConflict
 from lookalike.service.model_view import current
 from lookalike.service.reindex import reindex
+from lookalike.settings import SEGMENTS
 
 if TYPE_CHECKING:
     from lookalike.ports import Ports
@@ -42,6 +43,14 @@ class RequestedLayout:
     shards: int | None
     replicas: int | None
     refresh: str | None
+
+    def require_indices(self, vector_store: str) -> None:
+        """Raise InvalidArgument if a layout is asked for, and the vector store has no indices of OpenSearch."""
+        values = {"--shards": self.shards, "--replicas": self.replicas, "--refresh": self.refresh}
+        given = ", ".join(name for name, value in values.items() if value is not None)
+        if given and vector_store == SEGMENTS:
+            reason = "segments have no shards, replicas or refresh, only indices of OpenSearch have; leave it out"
+            raise InvalidArgument(given, reason)
 
 
 class IndexSetup:

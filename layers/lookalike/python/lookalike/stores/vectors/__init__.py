@@ -1,1 +1,1 @@
-"""A vector index in memory: segments of float16 vectors, scanned by FAISS."""
+"""A vector index in memory and in mapped files: segments of float16 vectors, scanned by FAISS."""

@@ -56,11 +56,10 @@ def setup(
 
     Indices that are there are brought to --replicas and --refresh; other --shards take --rebuild. Segments have none of these.
     """
-    settings, layout = aws_settings(stack), RequestedLayout(shards, replicas, refresh)
-    layout.require_indices(_other_store(settings) if move_index else settings.vector_store)
+    settings = aws_settings(stack)
     from lookalike.stores.aws.account import Account  # noqa: PLC0415 - not everybody has its packages
 
-    account = Account(settings)
+    account, layout = Account(settings), RequestedLayout(shards, replicas, refresh)
     if move_index:
         refused = _fill_other(settings, layout)
     else:
@@ -71,6 +70,7 @@ def setup(
 
 def _prepare_store(account: Account, settings: Settings, layout: RequestedLayout, *, fill: bool, rebuild: bool) -> int:
     """Prepare the vector store that searches; returns the number of rows that it refused."""
+    layout.require_indices(settings.vector_store)
     store, refused = account.store_in_use, 0
     fill = fill or store.name() != settings.vector_store  # it lacks what was written while another was in use
     if settings.vector_store == SEGMENTS:
@@ -81,11 +81,6 @@ def _prepare_store(account: Account, settings: Settings, layout: RequestedLayout
     return refused
 
 
-def _other_store(settings: Settings) -> str:
-    """Return the vector store that is not in use."""
-    return OPENSEARCH if settings.vector_store == SEGMENTS else SEGMENTS
-
-
 def _fill_other(settings: Settings, layout: RequestedLayout) -> int:
     """Fill the vector store that is not in use; returns the number of rows that it refused.
 
@@ -93,7 +88,8 @@ def _fill_other(settings: Settings, layout: RequestedLayout) -> int:
     """
     from lookalike.stores.aws.account import Account  # noqa: PLC0415 - not everybody has its packages
 
-    other = _other_store(settings)
+    other = OPENSEARCH if settings.vector_store == SEGMENTS else SEGMENTS
+    layout.require_indices(other)
     if other == OPENSEARCH and settings.opensearch is None:
         raise SettingsError("there is no domain yet: deploy with VectorStore=opensearch, which makes one and fills it")
     others = replace(settings, vector_store=other)

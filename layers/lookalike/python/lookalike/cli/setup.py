@@ -84,7 +84,7 @@ def _prepare_store(account: Account, settings: Settings, layout: RequestedLayout
 def _fill_other(settings: Settings, layout: RequestedLayout) -> int:
     """Fill the vector store that is not in use; returns the number of rows that it refused.
 
-    Raises SettingsError if it is a domain that is not there.
+    Raises SettingsError if it is a domain that is not there, and InvalidArgument if segments should have a layout.
     """
     from lookalike.stores.aws.account import Account  # noqa: PLC0415 - not everybody has its packages
 

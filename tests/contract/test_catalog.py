@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -179,6 +180,20 @@ class TestRemovedLibraries:
 
 
 class TestAliases:
+    def test_a_name_is_given_to_one_at_a_time(self, catalog: Catalog) -> None:
+        assert catalog.claim_alias("uid-a", "0" * 16, "one", None)
+        assert not catalog.claim_alias("uid-a", "0" * 16, "two", None)
+        assert not catalog.claim_alias("uid-a", "0" * 16, "two", "three")
+        assert not catalog.claim_alias("uid-a", "1" * 16, "two", "three")
+        assert catalog.alias("uid-a", "0" * 16) == "one"
+        assert catalog.claim_alias("uid-a", "0" * 16, "two", "one")
+        assert catalog.claim_alias("uid-b", "0" * 16, "one", None)
+        assert catalog.alias("uid-a", "0" * 16) == "two"
+        with ThreadPoolExecutor(8) as pool:
+            won = list(pool.map(lambda n: catalog.claim_alias("uid-a", "2" * 16, f"{n}", None), range(8)))
+        assert won.count(True) == 1
+        assert catalog.alias("uid-a", "2" * 16) == f"{won.index(True)}"
+
     @given(
         aliases=st.dictionaries(st.text("0123456789abcdef", min_size=16, max_size=16), TEXTS.filter(bool), max_size=60)
     )

@@ -164,6 +164,13 @@ class MemoryCatalog(Catalog):
         with self.lock:
             self.named_elsewhere |= {(library, name): id_ for name, id_ in aliases.items()}
 
+    def claim_alias(self, library: str, name: str, id_: str, instead: str | None) -> bool:
+        with self.lock:
+            if self.named_elsewhere.get((library, name)) != instead:
+                return False
+            self.named_elsewhere[library, name] = id_
+            return True
+
     def missing_libraries(self, uids: Set[str]) -> Set[str]:
         with self.lock:
             return uids - {one.uid for one in self.by_name.values()} - self.removed.keys()

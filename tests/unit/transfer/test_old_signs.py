@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,7 @@ from tests.support.archives import exported, put_back
 from tests.support.baidu import Caller
 from tests.support.fakes import SetClock, memory_ports
 from tests.support.jumdata import Client
-from tests.support.native import NativeCaller
+from tests.support.native import NativeCaller, image
 from tests.support.transfers import Importer
 
 OLD, OTHER = "123456789,987654321", "11,22"
@@ -202,3 +204,23 @@ def test_archives_take_it_along(memory: Ports, imported: Import, tmp_path: Path)
     assert sorted(row.metadata.old_sign for row in rows) == ["", OLD]
     (signed,) = [row for row in rows if row.metadata.old_sign]
     assert there.catalog.alias(moved.uid, digest_prefix(OLD) or "") == signed.key.id
+
+
+@pytest.mark.parametrize("by", ["threads", "bulk"])
+def test_of_many_at_the_same_time_one_is_given_a_sign(memory: Ports, by: str) -> None:
+    """The others are refused, and are not there."""
+    files = [image(picture(number)) for number in range(6)]
+    HERE.call("PUT", "/libraries/product", {"kind": "product", "identity": "picture"})
+    if by == "threads":
+        with ThreadPoolExecutor(6) as pool:
+            path = "/libraries/product/pictures"
+            rows = [{"image": file, "old_cont_sign": OLD} for file in files]
+            statuses = sorted(pool.map(lambda row: HERE.call("POST", path, row).status, rows))
+    else:
+        body = b"\n".join(json.dumps({**file, "old_cont_sign": OLD}).encode() for file in files)
+        statuses = sorted(line["status"] for line in HERE.call("POST", "/libraries/product/bulk", body=body).lines[:-1])
+    assert statuses == [201, 400, 400, 400, 400, 400]
+    (there,) = HERE.call("GET", "/libraries/product/pictures").json["pictures"]
+    assert there["old_cont_sign"] == OLD
+    assert "error_code" not in VENDOR.call("product", "delete", cont_sign=OLD)
+    assert VENDOR.call("product", "delete", cont_sign=OLD)["error_code"] == 216680

@@ -66,6 +66,10 @@ class Catalog(Protocol):
         """Store ids of pictures in a library (uid) by the names that another service knew them by, whatever is there."""
 
     @abstractmethod
+    def claim_alias(self, library: str, name: str, id_: str, instead: str | None) -> bool:
+        """Let a name be that of a picture, if it is that of ``instead`` now (None: of nothing); return whether it was."""
+
+    @abstractmethod
     def missing_libraries(self, uids: Set[str]) -> Set[str]:
         """Return those of these uids that neither a library has nor a removed one. May read everything there is."""
 

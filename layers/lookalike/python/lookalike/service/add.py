@@ -33,7 +33,7 @@ from lookalike.service.holders import is_held
 from lookalike.service.identity import locate, row_digest
 from lookalike.service.image_source import Loaded, Source, load
 from lookalike.service.libraries import get_or_create_library
-from lookalike.service.old_signs import known_sign, learn_sign
+from lookalike.service.old_signs import known_sign, learn_sign, require_sign
 from lookalike.service.originals import remove_objects
 from lookalike.service.resent import sent
 
@@ -165,8 +165,12 @@ def attempts(ports: Ports, prepared: Prepared) -> Iterator[Attempt]:
 
 
 def write(ports: Ports, file: bytes, attempt: Attempt) -> bool:
-    """Store the picture and its row, and publish the row to the index. False if another write of the row was faster."""
+    """Store the picture and its row, and publish the row to the index. False if another write of the row was faster.
+
+    Raises InvalidArgument if another picture has been given its old sign meanwhile.
+    """
     picture, replaced = attempt.picture, attempt.replaced
+    require_sign(ports, picture)
     if attempt.stores_file:
         _store(ports, file, attempt)
     elif attempt.is_same_file:

@@ -48,6 +48,9 @@ class DelegatingCatalog(Catalog):
     def save_aliases(self, library: str, aliases: Mapping[str, str]) -> None:
         self._catalog.save_aliases(library, aliases)
 
+    def claim_alias(self, library: str, name: str, id_: str, instead: str | None) -> bool:
+        return self._catalog.claim_alias(library, name, id_, instead)
+
     def picture(self, key: Key) -> Picture | None:
         return self._catalog.picture(key)
 

@@ -39,8 +39,37 @@ def learn_sign(ports: Ports, library: Library, key: Key, sign: str, *, told: boo
     To be done before the row has it: an alias of no picture says nothing. Raises InvalidArgument as :func:`check_sign` does.
     """
     check_sign(ports, library, key, sign)
+    _claim(ports, key, sign)
+    if told:
+        ports.catalog.save_aliases(key.library, {key.id: digest_prefix(sign) or ""})
+
+
+def require_sign(ports: Ports, picture: Picture) -> None:
+    """Raise InvalidArgument if the sign that a row is about to have has been given to another picture meanwhile."""
+    prefix = digest_prefix(picture.metadata.old_sign)
+    if prefix is not None and ports.catalog.alias(picture.key.library, prefix) != picture.key.id:
+        raise _taken(picture.metadata.old_sign)
+
+
+def _claim(ports: Ports, key: Key, sign: str) -> None:
+    """Have the sign be the picture's. Raises InvalidArgument if another picture is given it at the same time.
+
+    One that was given it and is not there yet loses it: :func:`require_sign` tells it so before it is written.
+    """
     prefix = digest_prefix(sign) or ""
-    ports.catalog.save_aliases(key.library, {prefix: key.id, **({key.id: prefix} if told else {})})
+    before = ports.catalog.alias(key.library, prefix)
+    if before == key.id:
+        return
+    if not ports.catalog.claim_alias(key.library, prefix, key.id, before):
+        raise _taken(sign)
+    other = None if before is None else ports.catalog.picture(Key(key.library, before))
+    if other is not None and other.deletable:  # it was written after it was looked for
+        ports.catalog.claim_alias(key.library, prefix, other.key.id, key.id)
+        raise _taken(sign)
+
+
+def _taken(sign: str) -> InvalidArgument:
+    return InvalidArgument("old_cont_sign", f"{sign} is being given to another picture")
 
 
 def known_sign(ports: Ports, key: Key) -> str:

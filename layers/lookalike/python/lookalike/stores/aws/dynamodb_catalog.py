@@ -111,6 +111,14 @@ class DynamoCatalog(Catalog):
     def save_aliases(self, library: str, aliases: Mapping[str, str]) -> None:
         self._table.put_all([alias_item(library, name, id_) for name, id_ in aliases.items()])
 
+    def claim_alias(self, library: str, name: str, id_: str, instead: str | None) -> bool:
+        condition = ABSENT if instead is None else attributes_equal({"id": text(instead)})
+        try:
+            self._table.put(alias_item(library, name, id_), condition)
+        except ConditionError:
+            return False
+        return True
+
     def forget_library(self, uid: str) -> None:
         self._table.delete_all([key_of(item) for item in self._table.query(alias_key(uid, "").pk)])
         self._table.delete(removed_key(uid))

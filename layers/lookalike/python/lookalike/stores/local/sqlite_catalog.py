@@ -124,6 +124,13 @@ class SqliteCatalog(Catalog):
         statement = "INSERT OR REPLACE INTO aliases (library, alias, id) VALUES (?, ?, ?)"
         self._database.write(lambda connection: connection.executemany(statement, rows))
 
+    def claim_alias(self, library: str, name: str, id_: str, instead: str | None) -> bool:
+        statement, given = "INSERT OR IGNORE INTO aliases (library, alias, id) VALUES (?, ?, ?)", [library, name, id_]
+        if instead is not None:
+            statement = "UPDATE aliases SET id = ? WHERE library = ? AND alias = ? AND id = ?"
+            given = [id_, library, name, instead]
+        return self._database.write(lambda connection: connection.execute(statement, given).rowcount) == 1
+
     def missing_libraries(self, uids: Set[str]) -> Set[str]:
         there = self._rows("SELECT uid FROM libraries UNION SELECT uid FROM removed_libraries", ())
         return uids - {uid for (uid,) in there}

@@ -10,6 +10,7 @@ import io
 import json
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -31,6 +32,13 @@ examples.register()
 def pytest_xdist_auto_num_workers() -> int:
     """One process more than there are cores: many tests wait for a limit of time to be over."""
     return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
+    """Log as much in the next test as in the first: one that built a service may have had it say less."""
+    if "lookalike.observability" in sys.modules:
+        sys.modules["lookalike.observability"].logger.setLevel("INFO")
 
 
 LEFT_OUT = pytest.StashKey[int]()

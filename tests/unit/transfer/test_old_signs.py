@@ -45,14 +45,15 @@ def imported(request: pytest.FixtureRequest, memory: Ports, tmp_path: Path) -> I
         name: str = "t.csv",
         mapped: str = "sign=cont_sign",
         into: str = "similar",
-        **how: object,
+        on_duplicate: OnDuplicate = OnDuplicate.RETURN,
+        dry: bool = False,
     ) -> list[tuple[str, ...]]:
         for number, _ in rows:
             (tmp_path / f"{number}.png").write_bytes(picture(number))
         lines = [f'{number}.png,"{sign}",brief {number}\n' for number, sign in rows]
         (tmp_path / name).write_text("file,cont_sign,brief\n" + "".join(lines))
         importer = Importer(memory, ALICE, by_api=request.param)
-        return importer.run(tmp_path / name, into, mapped, **how)  # type: ignore[arg-type]
+        return importer.run(tmp_path / name, into, mapped, on_duplicate=on_duplicate, dry=dry)
 
     return run
 

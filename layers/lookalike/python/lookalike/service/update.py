@@ -33,8 +33,8 @@ def update(ports: Ports, command: Update) -> Picture:
     """Change the picture's metadata; return its row. On return the change is durable, and searches see it.
 
     The row is the unchanged one if the command changes no field. Raises PictureNotFound if the library holds no such live
-    picture, SignAmbiguous if it holds two, InvalidArgument for an old sign that another picture has, RevisionMismatch if the picture has another revision than the command's, and a
-    UrlError or a PictureError if the picture given cannot be loaded.
+    picture, SignAmbiguous if it holds two, InvalidArgument for an old sign that another picture has, RevisionMismatch if
+    the picture has another revision than the command's, and a UrlError or a PictureError if the picture given cannot be loaded.
     """
     library = ports.catalog.library(command.library_ref.tenant, command.library_ref.name)
     which = command.which if isinstance(command.which, Source) else [command.which]

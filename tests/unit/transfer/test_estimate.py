@@ -39,7 +39,7 @@ def test_dollars_are_those_of_the_page_of_costs() -> None:
         (0, []),
         (1, ["adding 1 pictures takes this machine about 1 s", "and costs 0.01 dollars"]),
         (10_000, ["adding 10,000 pictures takes this machine about 110 s", "and costs 0.16 dollars"]),
-        (1_000_000, ["adding 1,000,000 pictures takes this machine about 3 h", "and costs 15.7"]),
+        (1_000_000, ["adding 1,000,000 pictures takes this machine about 3 h", "and costs 15.8"]),
     ],
 )
 def test_it_is_said_in_units_that_people_use(rows: int, said: list[str]) -> None:

@@ -20,6 +20,7 @@ from rich.console import Console
 import lookalike
 from tests.bench import (
     bill,
+    check,
     cold,
     connection,
     fair,
@@ -74,6 +75,7 @@ def _parts(*, quick: bool, full: bool, large: bool) -> Mapping[str, Part]:
         "native": partial(native.measure, quick=quick),
         "stores": partial(stores.measure, quick=quick, large=large),
         "peers": partial(peers.measure, quick=quick, large=large),
+        "check": partial(check.measure, quick=quick),
         "fair": partial(fair.measure, quick=quick),
         "cold": partial(cold.measure, quick=quick),
         "bill": bill.measure,

@@ -22,6 +22,8 @@ from tests.bench.report import Report
 from tests.support import photographs
 from tests.support.live import Keys, LiveServer
 
+pytestmark = pytest.mark.alone
+
 SAME = "/rest/2.0/realtime_search/same_hq"
 
 

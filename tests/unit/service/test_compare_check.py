@@ -28,7 +28,7 @@ from lookalike.service.delete import Delete, delete
 from lookalike.service.image_source import Source
 from lookalike.service.libraries import create_library
 from lookalike.service.ranking import MIN_VERIFIED_SCORE
-from lookalike.service.search import SearchLibraries, search_libraries
+from lookalike.service.search import Search, search
 from lookalike.verification.verifier import FeatureMapVerifier
 from tests.support.fakes import MemoryIndex, TinyEmbedder, memory_ports
 from tests.support.photographs import cropped, jpeg, photograph, png
@@ -113,7 +113,7 @@ def test_two_pictures_compare_as_a_search_for_the_second_where_the_first_is_held
     first, second = pairs()[name]
     compared = compare(real, "tenant", source(first), source(second))
     library = stocked(real, Kind.SAME, Identity.OWN, first)
-    matches = search_libraries(real, SearchLibraries((library,), source(second))).matches
+    matches = search(real, Search((library,), source(second))).matches
     assert compared.identical == (FOUND[name] == "identical")
     assert (compared.same is not None) == (FOUND[name] == "same")
     if not matches:
@@ -271,7 +271,7 @@ def test_the_nearest_is_told_though_it_is_below_the_threshold(kind: Kind) -> Non
     ports = memory_ports(embedder=Strict())
     library = stocked(ports, kind, Identity.OWN, *(scene(seed) for seed in range(5)))
     near = source(Image.blend(scene(2), scene(9), 0.4))
-    assert search_libraries(ports, SearchLibraries((library,), near)).matches == ()
+    assert search(ports, Search((library,), near)).matches == ()
     nearest = check(ports, library, near).nearest
     assert nearest is not None
     assert (nearest.candidate.key.id, nearest.reason) == ("2", Reason.VECTOR)
@@ -288,9 +288,7 @@ def test_in_same_the_verified_one_is_nearest_and_else_one_with_a_low_score(real:
     names = ("astronaut.png", "chelsea.png", "rocket.jpg")
     library = stocked(real, Kind.SAME, Identity.PICTURE, *(png(photograph(name)) for name in names))
     cat = check(real, library, source(jpeg(cropped(photograph("chelsea.png")))))
-    (found,) = search_libraries(
-        real, SearchLibraries((library,), source(jpeg(cropped(photograph("chelsea.png")))))
-    ).matches
+    (found,) = search(real, Search((library,), source(jpeg(cropped(photograph("chelsea.png")))))).matches
     assert cat.nearest == found
     stranger = check(real, library, source(jpeg(photograph("coffee.png"))))
     assert nearest_of(stranger)[1] is Reason.VECTOR
@@ -303,5 +301,5 @@ def test_the_nearest_one_by_vector_comes_first() -> None:
     ports = memory_ports()
     library = stocked(ports, Kind.SAME, Identity.OWN, *(scene(seed) for seed in range(5)))
     half = Image.blend(scene(2), scene(9), 0.45)
-    assert search_libraries(ports, SearchLibraries((library,), source(half))).matches == ()
+    assert search(ports, Search((library,), source(half))).matches == ()
     assert nearest_of(check(ports, library, source(half))) == ("2", Reason.VECTOR)

@@ -28,7 +28,7 @@ from lookalike.service.examples import MAX_EXAMPLES, combined
 from lookalike.service.image_source import Source
 from lookalike.service.libraries import create_library
 from lookalike.service.ranking import Page
-from lookalike.service.search import Search, SearchLibraries, search, search_libraries
+from lookalike.service.search import Search, search
 from tests.support.fakes import TinyEmbedder, TinyQueryVerifier, TinyVerifier, memory_ports
 
 BOUNDS = Bounds(max_bytes=1 << 20, min_side=1, max_side=500, max_pixels=500 * 500, formats=frozenset({"PNG"}))
@@ -392,12 +392,12 @@ def test_libraries_of_one_kind_are_searched_as_one(kind: Kind) -> None:
     stock(ports, kind, *((str(seed), scene(seed)) for seed in range(1, 5)), name="all")
     one, other, whole = ports.catalog.libraries("tenant")[1], ports.catalog.libraries("tenant")[2], ref(kind, "all")
     for query in (scene(1), scene(3, 90)):
-        page = search_libraries(ports, SearchLibraries((one, other), png(query)))
+        page = search(ports, Search((one, other), png(query)))
         assert briefs(page) == briefs(search(ports, Search(whole, png(query))))
         assert page.query == QueryPicture(*query.size)
-        cut = search_libraries(ports, SearchLibraries((one, other), png(query), start=1, count=1))
+        cut = search(ports, Search((one, other), png(query), start=1, count=1))
         assert cut.matches == page.matches[1:2]
-    alone = search_libraries(ports, SearchLibraries((other,), png(scene(3))))
+    alone = search(ports, Search((other,), png(scene(3))))
     assert alone == search(ports, Search(ref(kind, "other"), png(scene(3))))
 
 
@@ -407,21 +407,21 @@ def test_libraries_are_searched_with_everything_that_one_is() -> None:
         for seed in range(1, 5):
             add(ports, Add(ref(Kind.SAME, name), png(scene(seed)), Metadata(brief=str(seed), tags=(name, str(seed)))))
     libraries = tuple(ports.catalog.libraries("tenant"))
-    query = SearchLibraries(libraries, png(side_by_side(scene(1), scene(2))), box=Box(0.5, 0, 1, 1))
-    assert briefs(search_libraries(ports, query)) == ["2", "2"]
-    assert briefs(search_libraries(ports, replace(query, tags=TagFilter(frozenset({"one"}))))) == ["2"]
-    assert briefs(search_libraries(ports, replace(query, also=(png(scene(3, 90)),)))) == ["2", "2", "3", "3"]
-    assert briefs(search_libraries(ports, replace(query, without=(png(scene(2, 90)),)))) == []
-    assert search_libraries(ports, replace(query, threshold=1.0)).matches == search_libraries(ports, query).matches
+    query = Search(libraries, png(side_by_side(scene(1), scene(2))), box=Box(0.5, 0, 1, 1))
+    assert briefs(search(ports, query)) == ["2", "2"]
+    assert briefs(search(ports, replace(query, tags=TagFilter(frozenset({"one"}))))) == ["2"]
+    assert briefs(search(ports, replace(query, also=(png(scene(3, 90)),)))) == ["2", "2", "3", "3"]
+    assert briefs(search(ports, replace(query, without=(png(scene(2, 90)),)))) == []
+    assert search(ports, replace(query, threshold=1.0)).matches == search(ports, query).matches
 
 
 def test_libraries_of_several_kinds_are_refused_and_none_hold_nothing() -> None:
     ports = memory_ports()
     made = tuple(create_library(ports, LibraryRef("tenant", kind, kind, Identity.OWN)) for kind in Kind)
     with pytest.raises(InvalidArgument, match="libraries"):
-        search_libraries(ports, SearchLibraries(made, png(scene(1))))
+        search(ports, Search(made, png(scene(1))))
     none: tuple[Library, ...] = ()
-    assert search_libraries(ports, SearchLibraries(none, png(scene(1)))) == Page((), more=False)
+    assert search(ports, Search(none, png(scene(1)))) == Page((), more=False)
 
 
 # -- What is answered of the query -------------------------------------------------------------------------------------

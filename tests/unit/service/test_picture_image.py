@@ -22,7 +22,7 @@ from lookalike.service.image_source import Source
 from lookalike.service.libraries import create_library
 from lookalike.service.picture_image import THUMBNAIL_SIDE, VIEW_SIDE, ImageSize, PictureImage, picture_image
 from lookalike.service.purge import purge
-from lookalike.service.search import SearchLibraries, search_libraries
+from lookalike.service.search import Search, search
 from lookalike.service.stored import find_picture, stored_source
 from tests.support.fakes import MemoryOriginals, SetClock, memory_ports
 from tests.support.photographs import NAMES, jpeg, photograph, png
@@ -303,7 +303,7 @@ def test_a_stored_picture_finds_itself_first(identity: Identity, kind: Kind) -> 
     for row in rows:
         for name in {row.key.id, sign_of(row.digest) if identity is Identity.PICTURE else row.key.id}:
             source = stored_source(shop.ports, shop.library, name, BOUNDS)
-            match = search_libraries(shop.ports, SearchLibraries((shop.library,), source)).matches[0]
+            match = search(shop.ports, Search((shop.library,), source)).matches[0]
             assert (match.candidate.key, match.score, match.reason) == (row.key, 1.0, "exact")
 
 

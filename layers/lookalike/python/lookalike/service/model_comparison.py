@@ -21,7 +21,7 @@ from lookalike.ports import Ports
 from lookalike.service.embedded_again import UNBOUNDED
 from lookalike.service.image_source import Source
 from lookalike.service.model_view import seen_with
-from lookalike.service.search import SearchLibraries, search_libraries
+from lookalike.service.search import Search, search
 
 #: Longer side of the copies that are searched by, in pixels.
 _SIDE = 400
@@ -160,7 +160,7 @@ class _Answers:
 
 def _searched(ports: Ports, library: Library, copy: bytes) -> _Answers:
     began = time.perf_counter()
-    matches = search_libraries(ports, SearchLibraries((library,), Source(UNBOUNDED, data=copy), count=_ANSWERS)).matches
+    matches = search(ports, Search((library,), Source(UNBOUNDED, data=copy), count=_ANSWERS)).matches
     milliseconds = 1000 * (time.perf_counter() - began)
     return _Answers([(one.candidate.key.id, one.candidate.object_key, one.score) for one in matches], milliseconds)
 

@@ -24,29 +24,14 @@ MAX_FOUND = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Find pictures like this one in that library: ``count`` matches from position ``start``.
+    """Find pictures like this one: ``count`` matches from position ``start``.
 
-    With ``box``, only that part of the picture is searched for, while transforms still move points of the whole. Of
+    It is looked for ``within`` a library by name, or libraries of one tenant and one kind. With ``box``, only that part of the picture is searched for, while transforms still move points of the whole. Of
     matches, those with a score of at least ``threshold`` count; identical pictures pass any. ``also`` are more examples of
     what to find, ``without`` are examples of what not to find (:mod:`~lookalike.service.examples`).
     """
 
-    library_ref: LibraryRef
-    source: Source
-    start: int = 0
-    count: int = 300
-    tags: TagFilter | None = None
-    box: Box | None = None
-    threshold: float = 0.0
-    also: tuple[Source, ...] = ()
-    without: tuple[Source, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class SearchLibraries:
-    """Find pictures like this one in these libraries, all of one tenant and one kind. Everything else is as in Search."""
-
-    libraries: tuple[Library, ...]
+    within: LibraryRef | tuple[Library, ...]
     source: Source
     start: int = 0
     count: int = 300
@@ -71,28 +56,24 @@ class SearchGroups:
 
 
 def search(ports: Ports, command: Search) -> Page:
-    """Return a page of matches; an empty one if the library does not exist.
+    """Return a page of matches; an empty one if there is no library.
 
-    Raises InvalidArgument for a box that is not within the picture, TooManyItems for too many examples, a UrlError or a
-    PictureError if a picture cannot be loaded, and Busy or Abandoned if the answer is no longer wanted.
+    Raises InvalidArgument for libraries of different kinds and for a box that is not within the picture, TooManyItems for
+    too many examples, a UrlError or a PictureError if a picture cannot be loaded, and Busy or Abandoned if the answer is no
+    longer wanted.
     """
-    library = ports.catalog.library(command.library_ref.tenant, command.library_ref.name)
-    return _page(ports, command.library_ref.tenant, () if library is None else (library,), command)
-
-
-def search_libraries(ports: Ports, command: SearchLibraries) -> Page:
-    """Return a page of the matches in several libraries; an empty one if there are none.
-
-    Raises InvalidArgument if they are of different kinds, and whatever :func:`search` does.
-    """
-    if len({library.kind for library in command.libraries}) > 1:
+    if isinstance(command.within, LibraryRef):
+        tenant = command.within.tenant
+        library = ports.catalog.library(tenant, command.within.name)
+        return _page(ports, tenant, () if library is None else (library,), command)
+    if len({library.kind for library in command.within}) > 1:
         raise InvalidArgument("libraries", "must be of one kind")
-    if not command.libraries:
+    if not command.within:
         return Page((), more=False)
-    return _page(ports, command.libraries[0].tenant, command.libraries, command)
+    return _page(ports, command.within[0].tenant, command.within, command)
 
 
-def _page(ports: Ports, tenant: str, libraries: Sequence[Library], command: Search | SearchLibraries) -> Page:
+def _page(ports: Ports, tenant: str, libraries: Sequence[Library], command: Search) -> Page:
     examples = Examples(command.source, command.box, command.also, command.without)
     examples.check()
     if not libraries or command.start >= WINDOW:

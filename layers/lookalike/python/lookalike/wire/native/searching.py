@@ -16,7 +16,7 @@ from lookalike.ports import Ports
 from lookalike.service.check import Check, check, held
 from lookalike.service.compare import compare
 from lookalike.service.ranking import WINDOW, Page
-from lookalike.service.search import SearchLibraries, search_libraries
+from lookalike.service.search import Search, search
 from lookalike.wire import forms
 from lookalike.wire.http import Request
 from lookalike.wire.native import reading
@@ -65,8 +65,8 @@ def _found(ports: Ports, application: Application, libraries: Sequence[Library],
     said = query.said
     start = reading.position_of(said.after)
     one = libraries[0] if len(libraries) == 1 else None
-    command = SearchLibraries(
-        libraries=tuple(libraries),
+    command = Search(
+        within=tuple(libraries),
         source=reading.source_of(ports, application, one, query.image, "/image"),
         start=start,
         count=int(said.limit),
@@ -82,7 +82,7 @@ def _found(ports: Ports, application: Application, libraries: Sequence[Library],
             for number, image in enumerate(said.without)
         ),
     )
-    page = search_libraries(ports, command)
+    page = search(ports, command)
     return Reply(_page_said(ports, libraries, query, page))
 
 

@@ -15,9 +15,10 @@ import typer
 from lookalike import bootstrap
 from lookalike.cli.folder_library import bring_up, folder_library, id_of
 from lookalike.cli.one_application import one_application
+from lookalike.cli.report_page import printable
 from lookalike.cli.report_words import WORDS, Language, Words, preferred_language
 from lookalike.cli.store_options import DataOption, StackOption, settings_for
-from lookalike.cli.sweep_report import Report, once, printable
+from lookalike.cli.sweep_report import Report, once
 from lookalike.domain.duplicates import Level
 from lookalike.domain.job import Job, JobKind, JobState
 from lookalike.domain.library import Library

@@ -5,7 +5,6 @@ Names of files are the user's and may be anything: they stand in the page as tex
 
 from __future__ import annotations
 
-import hashlib
 import html
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,38 +14,20 @@ from pathlib import Path
 from urllib.parse import quote
 
 from lookalike.cli.folder_library import Brought, FileFacts
+from lookalike.cli.report_page import ReportPage, printable
 from lookalike.cli.report_words import Words, counted
 from lookalike.domain.duplicates import End, Level, Pair
 from lookalike.domain.picture import Picture
-from lookalike.imaging.preview import PreviewFormat, preview
 from lookalike.service.duplicate_clusters import FoundCluster
 
 #: Longer side of a thumbnail, in pixels.
 _SIDE = 480
 
 _STYLE = """
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-body { margin: 0 auto; max-width: 96rem; padding: 1rem; }
-section.cluster { border: 1px solid #8884; border-radius: .5rem; margin: 1rem 0; padding: 1rem; }
 ul.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(20rem, 100%), 1fr)); gap: 1rem; list-style: none;
   margin: 0; padding: 0; }
-figure { margin: 0; }
-img { background: #8882; display: block; height: 20rem; object-fit: contain; width: 100%; }
-figcaption { overflow-wrap: anywhere; }
+img { height: 20rem; }
 .facts, .why { color: color-mix(in srgb, currentColor 75%, transparent); font-size: .875rem; }
-"""
-
-_PAGE = """<!doctype html>
-<html lang="{tag}">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src 'self' file:; style-src 'unsafe-inline'">
-<title>{title}</title>
-<style>{style}</style>
-<h1>{title}</h1>
-<p>{summary}</p>
-{body}
-</html>
 """
 
 
@@ -60,23 +41,17 @@ class Report:
 
     def write(self, brought: Brought, found: Sequence[tuple[Level, Sequence[FoundCluster]]]) -> Path:
         """Write the page and its thumbnails, remove thumbnails that it no longer shows, and return the page's path."""
-        thumbs = self.target / "thumbnails"
-        thumbs.mkdir(parents=True, exist_ok=True)
-        shown: set[str] = set()
-        body = "\n".join(self._sections(brought, found, shown))
-        title = html.escape(self.words.title.format(folder=_printable(self.folder)))
-        page = _PAGE.format(
-            tag=self.words.tag, title=title, style=_STYLE, summary=self._summary(brought, found), body=body
+        page = ReportPage(self.target, _SIDE)
+        return page.write(
+            title=self.words.title.format(folder=_printable(self.folder)),
+            summary=self._summary(brought, found),
+            body="\n".join(self._sections(brought, found, page)),
+            style=_STYLE,
+            tag=self.words.tag,
         )
-        path = self.target / "index.html"
-        path.write_text(page, encoding="utf-8")
-        for thumb in thumbs.iterdir():
-            if thumb.name not in shown:
-                thumb.unlink()
-        return path
 
     def _sections(
-        self, brought: Brought, found: Sequence[tuple[Level, Sequence[FoundCluster]]], shown: set[str]
+        self, brought: Brought, found: Sequence[tuple[Level, Sequence[FoundCluster]]], page: ReportPage
     ) -> Iterator[str]:
         """Yield the sections of the levels, and one of the files that could not be read."""
         words = self.words
@@ -84,7 +59,7 @@ class Report:
             title = words.heading.format(title=words.titles[level], n=len(new))
             yield f'<h2 id="{level}">{title}</h2><p>{words.about[level]}</p>'
             for one in new:
-                yield self._cluster(one, shown)
+                yield self._cluster(one, page)
         if brought.refused:
             title = words.heading.format(title=words.unread_title, n=len(brought.refused))
             rows = (self._refused(name, why) for name, why in brought.refused.items())
@@ -103,22 +78,22 @@ class Report:
             said.append(f'<a href="#unread">{counted(words.unread, len(brought.refused))}</a>')
         return " ".join(said)
 
-    def _cluster(self, found: FoundCluster, shown: set[str]) -> str:
+    def _cluster(self, found: FoundCluster, page: ReportPage) -> str:
         ends = {end.id: end for pair in found.cluster.pairs for end in (pair.older, pair.newer)}
         ids = sorted(found.cluster.ids, key=lambda id_: (-ends[id_].width * ends[id_].height, -ends[id_].bytes, id_))
-        pictures = "".join(self._picture(found.rows[id_], ends[id_], shown) for id_ in ids)
+        pictures = "".join(self._picture(found.rows[id_], ends[id_], page) for id_ in ids)
         why = "".join(f"<li>{self._why(pair, found.rows)}</li>" for pair in found.cluster.pairs[:20])
         return (
             f'<section class="cluster"><ul class="pictures">{pictures}</ul>'
             f'<details class="why"><summary>{self.words.why}</summary><ul>{why}</ul></details></section>'
         )
 
-    def _picture(self, row: Picture, end: End, shown: set[str]) -> str:
+    def _picture(self, row: Picture, end: End, page: ReportPage) -> str:
         facts = FileFacts.of(row)
         path = self.folder / facts.path
         link = html.escape(_address(path, self.target))
         name = html.escape(_printable(facts.path))
-        thumb = self._thumbnail(path, row, shown)
+        thumb = page.thumbnail(row.object_key, path.read_bytes)
         picture = f'<img src="{thumb}" alt="{name}" loading="lazy">' if thumb else f"<p>{self.words.not_shown}</p>"
         size = self.words.size.format(w=end.width, h=end.height)
         when = datetime.fromtimestamp(facts.changed / 1e9, UTC).strftime("%Y-%m-%d %H:%M")
@@ -145,21 +120,6 @@ class Report:
             reasons.append(words.differs)
         return words.pair.format(a=a, b=b, reasons=words.between.join(reasons))
 
-    def _thumbnail(self, path: Path, row: Picture, shown: set[str]) -> str:
-        """Return the address of the picture's thumbnail, which is made unless it is there; empty if it cannot be made."""
-        name = f"{hashlib.sha256(row.object_key.encode()).hexdigest()[:32]}.webp"
-        target = self.target / "thumbnails" / name
-        if not target.exists():
-            try:
-                made = preview(path.read_bytes(), _SIDE, PreviewFormat.WEBP)
-            except OSError:
-                made = None
-            if made is None:
-                return ""
-            target.write_bytes(made)
-        shown.add(name)
-        return f"thumbnails/{name}"
-
 
 def once(found: Iterable[tuple[Level, Sequence[FoundCluster]]]) -> list[tuple[Level, Sequence[FoundCluster]]]:
     """Return the levels with their clusters, without those that a level before has with the same pictures."""
@@ -182,8 +142,3 @@ def _address(path: Path, base: Path) -> str:
 
 def _printable(path: Path) -> str:
     return printable(str(path))
-
-
-def printable(text: str) -> str:
-    """Return text that can be written: half characters and control characters are escaped."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape", "surrogatepass").decode() for one in text)

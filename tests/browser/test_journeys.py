@@ -136,6 +136,30 @@ def test_tags_are_set_on_many_and_filtered_by(visit: Visit) -> None:
     visitor.wait_for_tiles(3)
 
 
+def test_what_cannot_be_a_tag_is_refused_at_the_field(visit: Visit) -> None:
+    """Baidu's libraries take numbers: the field says so before anything is saved, and keeps what was typed."""
+    visitor = visit()
+    visitor.api("PUT", "/libraries/product", json={"kind": "product", "identity": "picture"})
+    content = {"content": png(pattern(89)), "headers": {"Content-Type": "image/png"}}
+    picture = visitor.api("POST", "/libraries/product/pictures?brief=numbered", **content).json()["self"]
+    visitor.open("l/product")
+    visitor.page.get_by_role("option", name="numbered").click()
+    field = visitor.page.get_by_label("Tags", exact=True)
+    hint = visitor.page.locator(".edit").get_by_text("Up to one number for each class, from 1 to 65535: 1:5, 2:7")
+    hint.wait_for()
+    field.fill("1:7, cat, 2:65536")
+    visitor.page.keyboard.press("Enter")
+    assert hint.get_attribute("role") == "alert"
+    assert field.input_value() == "cat, 2:65536"
+    field.fill("2:65535")
+    visitor.page.keyboard.press("Enter")
+    assert hint.get_attribute("role") is None
+    visitor.page.locator(".edit").get_by_role("button", name="Save", exact=True).click()
+    visitor.says("Saved")
+    said = visitor.api("GET", picture.removeprefix("/api/v1")).json()
+    assert sorted(said["tags"]) == ["1:7", "2:65535"]
+
+
 def test_totals_of_uploads_add_up(visit: Visit, tmp_path: Path) -> None:
     """Added, already in, refused: a hundred files, ten of which are no pictures, and two that are there."""
     visitor = visit()

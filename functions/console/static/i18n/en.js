@@ -63,7 +63,7 @@ export default {
   'check': 'Is it in?',
   'tab.live': 'In the library', 'tab.deleted': 'Deleted',
   'tag': 'Tag',
-  'tags': 'Tags', 'tags.add': 'Add a tag',
+  'tags': 'Tags', 'tags.add': 'Add a tag', 'tags.numbers': 'Up to two whole numbers from 1 to 65535', 'tags.classes': 'Up to one number for each class, from 1 to 65535: 1:5, 2:7',
   'tag.remove': 'Remove tag {tag}', 'tag.all': 'Tag one picture|Tag {n} pictures',
   'tagged': 'Tagged one picture|Tagged {n} pictures',
   'tag.failed': '{n} not tagged: {why}', 'tag.none': 'No picture with the tag {tag}', 'tag.none.text': 'Tags are compared whole, to the letter.',

@@ -55,7 +55,7 @@ export default {
   'check': '是否在库',
   'tab.live': '在库', 'tab.deleted': '已删除',
   'tag': '添加标签',
-  'tags': '分类标签', 'tags.add': '添加标签',
+  'tags': '分类标签', 'tags.add': '添加标签', 'tags.numbers': '最多两个 1 到 65535 的整数', 'tags.classes': '每个类别最多一个 1 到 65535 的整数：1:5、2:7',
   'tag.remove': '移除标签 {tag}', 'tag.all': '为 {n} 张图片添加标签',
   'tagged': '已为 {n} 张图片添加标签',
   'tag.failed': '{n} 张未能添加标签：{why}', 'tag.none': '没有标签为 {tag} 的图片', 'tag.none.text': '标签须完全一致。', 'tag.as_id': '打开标识为 {tag} 的图片',

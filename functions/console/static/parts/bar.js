@@ -53,7 +53,7 @@ function TagAll({ library, pictures, onClose, onDone }) {
   return html`<${Dialog} title=${t('tag.all', { n: pictures.length })} onClose=${onClose} kind="small" actions=${html`
     <${CodeButton} action=${{ method: 'POST', path: `/libraries/${library.name}/bulk`, rows }} /><span class="push"></span>
     <button type="button" class="main" disabled=${!tags.length} onClick=${apply}>${t('save')}</button>`}>
-    <${Tags} tags=${tags} onChange=${setTags} label=${t('tags')} /><//>`;
+    <${Tags} tags=${tags} onChange=${setTags} label=${t('tags')} library=${library} /><//>`;
 }
 
 /** Lay the second picture on the first. */

@@ -94,7 +94,7 @@ export function Edit({ picture, library, onPicture, handle }) {
   return html`<form class="edit" onSubmit=${submit} onKeyDown=${keys}>
     <${Field} label=${t('brief')} hint=${left < 0 ? '' : t('brief.left', { n: left })} error=${left < 0 ? t('brief.over', { n: -left }) : of('brief')}><textarea rows="2" value=${said.brief} onInput=${set('brief')}></textarea><//>
     ${LINK.test(picture.brief ?? '') && html`<a href=${picture.brief} target="_blank" rel="noopener noreferrer">${t('brief.link')}</a>`}
-    <${Tags} tags=${said.tags} onChange=${(tags) => say({ ...said, tags })} label=${t('tags')} />
+    <${Tags} tags=${said.tags} onChange=${(tags) => say({ ...said, tags })} label=${t('tags')} library=${library} />
     <${Field} label=${t('label')} error=${of('label')}><input value=${said.label} onInput=${set('label')} /><//>
     <${Field} label=${t('desc')} error=${of('desc')}><textarea rows="2" value=${said.desc} onInput=${set('desc')}></textarea><//>
     ${problem && html`<${Trouble} problem=${problem} />`}

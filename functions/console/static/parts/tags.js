@@ -3,12 +3,27 @@ import { html, useState } from '../vendor/htm-preact.js';
 import { t } from '../i18n.js';
 import { Icon } from './dialog.js';
 
-export function Tags({ tags, onChange, label }) {
+/** Libraries whose tags are numbers, as Baidu has them; in products each number has a class before it. */
+const NUMBERED = { same_hq: /^(\d{1,5})$/, similar: /^(\d{1,5})$/, product: /^[12]:(\d{1,5})$/ };
+const MAX_TAG = 65535;
+
+function isTag(tag, library) {
+  const form = NUMBERED[library?.name];
+  if (!form) return true;
+  const [, number] = form.exec(tag) ?? [];
+  return number >= 1 && number <= MAX_TAG;
+}
+
+/** `library`: the one that the tags are for, if they are of a picture. What cannot be a tag there stays text, and the hint says why. */
+export function Tags({ tags, onChange, label, library }) {
   const [text, setText] = useState('');
+  const [refused, refuse] = useState(false);
   const add = () => {
-    const fresh = text.split(',').map((tag) => tag.trim()).filter((tag) => tag && !tags.includes(tag));
-    setText('');
-    if (fresh.length) onChange([...tags, ...fresh]);
+    const said = text.split(',').map((tag) => tag.trim()).filter((tag) => tag && !tags.includes(tag));
+    const fresh = said.filter((tag) => isTag(tag, library));
+    refuse(fresh.length < said.length);
+    setText(said.filter((tag) => !fresh.includes(tag)).join(', '));
+    if (fresh.length) onChange([...tags, ...new Set(fresh)]);
   };
   const onKeyDown = (event) => {
     if (event.isComposing) return;
@@ -21,5 +36,5 @@ export function Tags({ tags, onChange, label }) {
     ${tags.map((tag) => html`<span class="tag" key=${tag}>${tag}<button type="button" aria-label=${t('tag.remove', { tag })}
       onClick=${() => onChange(tags.filter((one) => one !== tag))}><${Icon} name="x" /></button></span>`)}
     <input value=${text} aria-label=${label} placeholder=${tags.length ? '' : t('tags.add')} onInput=${(event) => setText(event.target.value)} onKeyDown=${onKeyDown} onBlur=${add} />
-  </div></div>`;
+  </div>${NUMBERED[library?.name] && html`<small key=${refused} ...${refused && { class: 'bad', role: 'alert' }}>${t(library.name === 'product' ? 'tags.classes' : 'tags.numbers')}</small>`}</div>`;
 }

@@ -46,10 +46,11 @@ def first_start(visitor: Visitor) -> None:
 
     visitor.button("Compare", ".result").click()
     visitor.says("One is a copy of the other")
-    upper = page.locator(".upper img")
-    assert upper.evaluate("(one) => getComputedStyle(one).transform").startswith("matrix(")
+    page.wait_for_function(
+        "() => getComputedStyle(document.querySelector('.upper img')).transform.startsWith('matrix(')"
+    )
     page.keyboard.press("b")
-    assert page.locator(".upper").evaluate("(one) => one.style.opacity") == "0"
+    page.wait_for_function("() => document.querySelector('.upper').style.opacity === '0'")
     for way in ("Wipe", "Onion skin", "Side by side"):
         visitor.button(way).click()
 

@@ -67,9 +67,13 @@ def test_what_is_put_into_the_folder_is_found_and_what_replaces_it_too(tmp_path:
     shutil.move(tmp_path / "new.png", place / "a.png")
     wait_for(server, keys, rocket, ["a rocket"])
     assert found(server, keys, coffee) == []
+    dead = tmp_path / "data/dead-letters.jsonl"
+    until = time.monotonic() + 60
+    while not dead.exists() and time.monotonic() < until:  # it is given up after several attempts, whenever those are
+        time.sleep(0.1)
     assert server.stop() == 0
 
-    letters = (tmp_path / "data/dead-letters.jsonl").read_text().splitlines()
+    letters = dead.read_text().splitlines()
     assert [json.loads(letter)["reason"].partition(":")[0] for letter in letters] == ["NotAPicture"]
     assert json.loads(letters[0])["file"] == str(place / "not a picture.txt")
     assert "Traceback" not in server.log.read_text()

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import cast
 from urllib.parse import quote
 
@@ -41,9 +42,10 @@ from lookalike.transfer.target import (
     reason_of,
     said_of,
 )
+from lookalike.transfer.trial import Trial, of_twin, picture_key
 from lookalike.wire.native import limits, picture_path
 from lookalike.wire.native.bulk import CONTENT_TYPE
-from lookalike.wire.native.requests import RowGiven
+from lookalike.wire.native.requests import MetadataGiven, RowGiven
 
 #: Bytes of a bulk call's body. One machine takes 10 MB, and Lambda 6 MB of event, in which it stands in base64.
 _MAX_BODY = 4_000_000
@@ -65,6 +67,9 @@ _FULL = {"library_full": LibraryFull, "application_full": ApplicationFull}
 
 #: Codes of rows whose file, sent ahead, was used by a call that nobody has heard the answer of, or came too late.
 _SEND_AGAIN = frozenset({"upload_used", "upload_not_found", "upload_missing", "upload_expired"})
+
+#: Fields that a reason does not name, as they are the row's picture.
+_PICTURE_ITSELF = ("base64", "file", "picture")
 
 _BOUNDS = Bounds(
     max_bytes=MAX_BYTES,
@@ -110,6 +115,7 @@ class ApiTarget:
         self._path = f"/libraries/{quote(wanted.library, safe='')}"
         found = client.call("GET", self._path)
         if found.status == 404 and found.json.get("code") == "library_not_found":
+            wanted.check_made()
             said = self._made() if make else {}
         else:
             said = _checked(found)
@@ -125,6 +131,8 @@ class ApiTarget:
         )
         self._sampler = estimate.Sampler(time.monotonic)
         self._unknown = ""  # why the server's time is not
+        self._trial = Trial()
+        self._unseen = ""  # why it is not known what the library holds
 
     def _made(self) -> Mapping[str, object]:
         said = {"kind": self._wanted.kind, "identity": self._wanted.identity, "capacity": self._wanted.capacity}
@@ -139,13 +147,18 @@ class ApiTarget:
 
     def _require_update(self) -> None:
         """Raise InvalidArgument if the key may not change pictures: no row that is there could be done."""
-        caller = _checked(self._client.call("GET", "/session"))
-        may = tuple(Permission(one) for one in cast("list[str]", caller.get("may", [])))
-        name, key = str(caller["application"]), str(caller["access_key"])
         try:
-            require(Application(key, "", str(caller["app_id"]), "", name, policy=Policy(may=may)), Permission.UPDATE)
+            require(self._caller, Permission.UPDATE)
         except NotPermitted as error:
             raise InvalidArgument("--on-duplicate", f"update: {error.problem.format(error)}; {error.remedy}") from error
+
+    @cached_property
+    def _caller(self) -> Application:
+        """The application whose key it is, as far as the service tells."""
+        said = _checked(self._client.call("GET", "/session"))
+        may = tuple(Permission(one) for one in cast("list[str]", said.get("may", [])))
+        name, key = str(said["application"]), str(said["access_key"])
+        return Application(key, "", str(said["app_id"]), "", name, policy=Policy(may=may))
 
     @property
     def name(self) -> str:
@@ -181,18 +194,20 @@ class ApiTarget:
         yield from self._sent(lines)
 
     def try_out(self, works: Iterable[Work]) -> Iterable[tuple[Entry, Result]]:
-        """Load and check the rows here, and ask for those with ids."""
+        """Load and check the rows here, and ask whether the library holds their pictures."""
         for work in works:
             line = self._line(work)
             yield work.entry, line if isinstance(line, Result) else self._tried(line)
 
     def estimate(self, rows: int, trial_seconds: float) -> Sequence[str]:
         """Return how long the server takes at most, as a few pictures have shown that it was asked for one by one."""
+        unseen = [f"which pictures the library holds is not known: {self._unseen}"] if self._unseen else []
         if not rows:
-            return []
+            return unseen
         if not self._sampler.seconds:
-            return [f"how long the server takes is not known: {self._unknown or 'no file was there to try it with'}"]
-        return estimate.lines_of_server(rows, self._sampler.seconds)
+            unknown = self._unknown or "no file was there to try it with"
+            return [*unseen, f"how long the server takes is not known: {unknown}"]
+        return [*unseen, *estimate.lines_of_server(rows, self._sampler.seconds)]
 
     def holds(self, id_: str) -> bool:
         """Whether the library holds a picture of that id."""
@@ -293,8 +308,7 @@ class ApiTarget:
             return self._existing(line, id_, differs=code == "picture_exists", repaired=repaired)
         if code in _FULL:
             raise full(self._wanted.library, _FULL[code](self._wanted.library))
-        parts = [str(said[name]).lstrip("/") for name in ("field", "detail") if said.get(name)]
-        reason = ": ".join(part for part in parts if part not in ("base64", "file", "picture")) or code
+        reason = _reason(said)
         passing = code in _PASSING or cast("int", said["status"]) >= 500
         return Result(Outcome.FAILED if passing else Outcome.REFUSED, "", reason, by_target=said["status"] == 500)
 
@@ -303,27 +317,82 @@ class ApiTarget:
         id_ = said.id or ""
         try:
             check_said(self._ref, said)
+            decoded = None if line.file is None else decode(line.file.data, _BOUNDS)
             if line.file is not None:
-                self._check_sign(said.old_cont_sign, decode(line.file.data, _BOUNDS))
                 self._sample(line.file.data)
+            if self._identity is Identity.PICTURE:
+                return self._tried_picture(line, said, decoded)
+        except TargetError:
+            raise
         except LookalikeError as error:
             return Result(Outcome.REFUSED, "", reason_of(error))
-        if not id_ or not self._there or not self._may_hold(id_):
-            return Result(Outcome.ADDED, id_)
-        return self._existing(line, id_, trying=True)
+        held = self._stored(id_)
+        return Result(Outcome.ADDED, id_) if held is None else self._existing(line, id_, trying=True)
 
-    def _check_sign(self, sign: str | None, decoded: Decoded) -> None:
-        """Raise InvalidArgument if another picture than this one has the sign, as far as the key may look."""
-        found = self._client.call("GET", self._picture_path(sign)) if sign and self._there else None
-        held = found.json if found is not None and found.status == 200 else {}
-        if held and held["digest"] not in (decoded.digest, decoded.full_digest):
-            raise InvalidArgument("old_cont_sign", f"{sign} names the picture {held['id']} already")
+    def _tried_picture(self, line: _Line, said: MetadataGiven, decoded: Decoded | None) -> Result:
+        """Return what would become of a row whose picture is its own id. Raises InvalidArgument or NotPermitted."""
+        asked = self._held(line, decoded)
+        if isinstance(asked, Result):
+            return asked
+        picture = f"url {line.work.row.url}" if decoded is None else picture_key(decoded)
+        if asked is not None:
+            picture = str(asked["digest"])
+        named = self._stored(said.old_cont_sign) if said.old_cont_sign else None
+        if named is not None and named["digest"] != picture:
+            raise InvalidArgument("old_cont_sign", f"{said.old_cont_sign} names the picture {named['id']} already")
+        before = self._trial.bring(line.work, picture, said)
+        told = asked.get("old_cont_sign", "") if asked is not None else before.sign if before is not None else None
+        if told is not None and said.old_cont_sign not in (None, told) and self._there:
+            require(self._caller, Permission.UPDATE)
+        if asked is not None:
+            return self._existing(line, str(asked["id"]), trying=True)
+        return Result(Outcome.ADDED) if before is None else of_twin(before, said, self._wanted.on_duplicate)
 
-    def _may_hold(self, id_: str) -> bool:
-        try:
-            return self.holds(id_)
-        except NotShown:
-            return False
+    def _held(self, line: _Line, decoded: Decoded | None) -> Mapping[str, object] | Result | None:
+        """Return what is stored of a row's picture; None if the library does not hold it, or the key may not look.
+
+        The server is asked by the picture's digest, which sends no file. It is sent what only the file can tell: a URL, and
+        a picture with hidden content. What becomes of a URL that it cannot load is a result.
+        """
+        if decoded is not None:
+            if decoded.hidden is None:
+                return self._stored(decoded.digest)
+            if (found := self._stored(decoded.full_digest)) is not None or self._stored(decoded.digest) is None:
+                return found
+        return self._checked_there(line) if self._there else None
+
+    def _checked_there(self, line: _Line) -> Mapping[str, object] | Result | None:
+        """Ask the server for the picture that it sees in a row."""
+        image: dict[str, str] = {}
+        if line.file is None:
+            image["url"] = line.work.row.url or ""
+        elif line.ahead:
+            image["upload"] = self._client.send_file(line.file.data)
+        else:
+            image["base64"] = base64.b64encode(line.file.data).decode()
+        found = self._client.call("POST", f"{self._path}/check?nearest=false", json.dumps({"image": image}).encode())
+        if self._is_hidden(found):
+            return None
+        if found.status != 200:
+            said = found.json
+            failed = said.get("code") in _PASSING
+            return Result(Outcome.FAILED if failed else Outcome.REFUSED, "", _reason(said))
+        return cast("Mapping[str, object] | None", found.json.get("picture"))
+
+    def _stored(self, name: str) -> Mapping[str, object] | None:
+        """Return what is stored of a picture; None if the library holds none of that name, or the key may not look."""
+        found = self._client.call("GET", self._picture_path(name)) if name and self._there else None
+        if found is None or found.status == 404 or self._is_hidden(found):
+            return None
+        if found.status == 409:  # a sign that two pictures share
+            return {"id": name, "digest": ""}
+        return _checked(found)
+
+    def _is_hidden(self, answered: Answered) -> bool:
+        """Whether the key may not look; that is said at the end."""
+        if answered.is_not_permitted:
+            self._unseen = answered.problem
+        return answered.is_not_permitted
 
     def _sample(self, data: bytes) -> None:
         """Have the server decode and embed one of the first pictures, which it does not keep, and measure it."""
@@ -378,6 +447,13 @@ class ApiTarget:
         if changed.is_not_permitted:
             raise _hidden(changed)
         _checked(changed)
+
+
+def _reason(said: Mapping[str, object]) -> str:
+    """Return why a row is refused, as the report has it."""
+    parts = [str(said[name]).lstrip("/") for name in ("field", "detail") if said.get(name)]
+    named = (part.removeprefix("image/") for part in parts)
+    return ": ".join(part for part in named if part not in _PICTURE_ITSELF) or str(said.get("code", ""))
 
 
 #: What a picture has where its answer says nothing.

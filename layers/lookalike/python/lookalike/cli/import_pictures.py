@@ -87,13 +87,16 @@ def import_pictures(
     Run it again after any interruption: it goes on where it was. Exit status: 0 all in, 3 some refused, 4 run it again.
     """
     where = Where(name, data, stack, url, key)
+    migration = Migration(vendor, group, vendor_key, vendor_url)
     if is_archive(source):
         opened, target = _archived(where, source, library, rename, reembed=reembed, make=not dry)
     else:
-        opened = Migration(vendor, group, vendor_key, vendor_url).opened(source, mapped, encoding, root)
-        target = where.library(Wanted(_given(library), kind, on_duplicate), make=not dry)
+        opened = migration.opened(source, mapped, encoding, root)
+        target = where.library(Wanted(_given(library), kind, on_duplicate, vendor=migration.told), make=not dry)
     files = _Files(opened.path, journal_file, report_file, forget=restart and not dry)
     with target as into, closing(files.opened(f"{into.name} {on_duplicate}", dry=dry)) as kept:
+        for one in () if is_archive(source) else migration.notes(into.identity):
+            note(one)
         raise typer.Exit(_run(Plan(opened, into, kept, where.many(workers), dry, Pace(rate)), files, as_json=as_json))
 
 
@@ -138,6 +141,8 @@ def _run(plan: Plan, files: _Files, *, as_json: bool) -> int:
     started = importing.prepare(plan)
     if plan.source.has_ids and plan.target.identity is Identity.PICTURE:
         note("a picture is its own id in this library; the report says which one each id became")
+    for one in [] if as_json else plan.source.notes():
+        note(one)
     if started.done:
         note(f"{started.done:,} of {started.rows:,} rows were tried before: {', '.join(started.lines())}")
     status, stopped, held, began = 0, "", None, time.monotonic()
@@ -184,7 +189,7 @@ def _verified(plan: Plan) -> tuple[int, int] | None:
 def _report(plan: Plan, file: Path) -> str:
     """Write the report; return why it could not be written, empty if it was."""
     try:
-        report.write_report(file, plan.journal.lines())
+        report.write_report(file, plan.journal.lines(), signs=plan.target.identity is Identity.PICTURE)
     except OSError as error:
         return f"{file}: the report cannot be written ({error.strerror or error})"
     return ""
@@ -198,17 +203,15 @@ def _status_of(totals: Totals, stopped: str) -> int:
 
 def _say(plan: Plan, totals: Totals, held: tuple[int, int] | None, stopped: str, *, as_json: bool) -> None:
     """Print what has become of the rows."""
-    notes = plan.source.notes()
     if as_json:
         verified = {} if held is None else {"verified": held[0], "of": held[1]}
-        typer.echo(json.dumps({**counts(totals), **verified, "stopped": stopped, "notes": [*notes], "end": True}))
+        notes = [*plan.source.notes()]
+        typer.echo(json.dumps({**counts(totals), **verified, "stopped": stopped, "notes": notes, "end": True}))
     else:
         would = " (a trial: nothing was added)" if plan.dry else ""
         typer.echo(f"{totals.rows:,} rows: {', '.join(totals.lines()) or 'none done'}{would}")
         if held is not None:
             typer.echo(f"The library holds {held[0]:,} of {held[1]:,} pictures.")
-        for one in notes:
-            note(one)
     if stopped:
         note(f"broken off: {stopped}; run the same command again, and it goes on where it was")
     elif totals.counts.get(Outcome.FAILED):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -11,9 +12,10 @@ import typer
 
 from lookalike.cli.import_target import key_of
 from lookalike.cli.screen import note
+from lookalike.domain.library import Identity
 from lookalike.errors import InvalidArgument, MissingArgument
 from lookalike.transfer import qiniu_listing
-from lookalike.transfer.columns import Columns
+from lookalike.transfer.columns import SIGNS, Columns
 from lookalike.transfer.rows import Source
 from lookalike.transfer.sources import open_source
 
@@ -25,6 +27,12 @@ class Vendor(StrEnum):
     BAIDU = "baidu"
     JUMDATA = "jumdata"
 
+
+#: What fields are called by vendors whose signs are kept.
+_NAMES: Mapping[Vendor | None, Mapping[str, Sequence[str]]] = {
+    Vendor.BAIDU: {"sign": (*SIGNS, "sign"), "class_id1": ("class_id1",), "class_id2": ("class_id2",)},
+    Vendor.JUMDATA: {"sign": (*reversed(SIGNS), "sign"), "brief": ("description", "brief")},
+}
 
 VendorOption = Annotated[
     Vendor | None, typer.Option("--from", help="The vendor that the pictures come from; qiniu is asked for its list.")
@@ -55,6 +63,12 @@ class Migration:
         """
         return open_source(self._table(source), self.columns(mapped), encoding, root or self._root(source))
 
+    def notes(self, identity: Identity) -> Sequence[str]:
+        """Return what the operator should know of a library whose pictures are identified so."""
+        if self.told is None or identity is Identity.PICTURE:
+            return []
+        return [f"this library has ids of its own: signs become ids, and what calls {self.told} does not reach them"]
+
     def _table(self, source: Path) -> Path:
         if self.vendor is not Vendor.QINIU:
             if self.group is not None or self.key is not None:
@@ -74,8 +88,10 @@ class Migration:
         return source if self.vendor is Vendor.QINIU and "{id}" not in str(source) else None
 
     def columns(self, mapped: str) -> Columns:
-        """Return which column says what: with Baidu and Jumdata, ``cont_sign`` is the sign that pictures had there."""
-        columns = Columns.parse(mapped)
-        if self.vendor not in (Vendor.BAIDU, Vendor.JUMDATA):
-            return columns
-        return Columns(columns.mapped, {"sign": "cont_sign"})
+        """Return which column says what: those of Baidu and Jumdata are known by the names of their parameters, too."""
+        return Columns(Columns.parse(mapped).mapped, _NAMES.get(self.vendor, {}))
+
+    @property
+    def told(self) -> str | None:
+        """The vendor by whose signs callers are to go on naming pictures; None if it has none."""
+        return self.vendor if self.vendor in _NAMES else None

@@ -26,7 +26,7 @@ class JsonLines:
         first = next(self._objects(), None)
         if first is None:
             raise SourceError(f"{path}: no line of it is a JSON object")
-        self._fields = columns.of([*first], str(path))
+        self._fields = dict(columns.of([*first], str(path)))
         self._names = columns.names()
         self._unused: dict[str, str] = {}
 
@@ -37,7 +37,7 @@ class JsonLines:
 
     @property
     def has_ids(self) -> bool:
-        """Whether the first line has an id."""
+        """Whether the first line has an id, or any that was read."""
         return "id" in self._fields.values()
 
     def column(self, field: str) -> str:
@@ -70,6 +70,8 @@ class JsonLines:
             raise RowError("not a JSON object")
         members = {name.strip().casefold(): value for name, value in found.items()}
         fields = fields_of(self._names, members)
+        known = self._fields.values()
+        self._fields |= {name: field for field, name in fields.items() if field not in known}
         self._see_unused(found, fields.values())
         return {field: members[name] for field, name in fields.items()}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import weakref
 from dataclasses import dataclass
 
 from lookalike.domain.picture import Decoded
@@ -36,6 +37,7 @@ class Trial:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._database = sqlite3.connect("", check_same_thread=False, isolation_level=None)
+        weakref.finalize(self, self._database.close)
         self._database.executescript(_SCHEMA)
 
     def bring(self, work: Work, picture: str, said: MetadataGiven) -> Brought | None:

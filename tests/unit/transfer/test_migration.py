@@ -127,9 +127,10 @@ def test_signs_are_kept_where_the_vendor_s_callers_find_them(memory: Ports, tmp_
     assert [one.name for one in memory.catalog.libraries(ALICE.tenant)] == ["similar"]
     NativeCaller(ALICE).library("shop", kind="same", identity="own")
     assert Importer(memory, ALICE, by_api=False).target(Wanted("shop", vendor="baidu")).identity is Identity.OWN
-    baidu_s = Migration(Vendor.BAIDU, None, None, "")
-    assert "signs become ids" in baidu_s.notes(Identity.OWN)[0]
-    assert baidu_s.notes(Identity.PICTURE) == Migration(None, None, None, "").notes(Identity.OWN) == []
+    assert Wanted("shop", vendor="baidu").notes(Identity.OWN) == [
+        "shop has ids of its own: old signs become ids there, and no caller of baidu reaches them"
+    ]
+    assert Wanted("shop", vendor="baidu").notes(Identity.PICTURE) == Wanted("shop").notes(Identity.OWN) == []
 
 
 def test_ids_of_a_vendor_s_list_lead_nowhere_else(memory: Ports, tmp_path: Path) -> None:

@@ -95,8 +95,6 @@ def import_pictures(
         target = where.library(Wanted(_given(library), kind, on_duplicate, vendor=migration.told), make=not dry)
     files = _Files(opened.path, journal_file, report_file, forget=restart and not dry)
     with target as into, closing(files.opened(f"{into.name} {on_duplicate}", dry=dry)) as kept:
-        for one in () if is_archive(source) else migration.notes(into.identity):
-            note(one)
         raise typer.Exit(_run(Plan(opened, into, kept, where.many(workers), dry, Pace(rate)), files, as_json=as_json))
 
 
@@ -139,12 +137,7 @@ class _Files:
 def _run(plan: Plan, files: _Files, *, as_json: bool) -> int:
     """Import, write the report, and return the exit status."""
     started = importing.prepare(plan)
-    if plan.source.has_ids and plan.target.identity is Identity.PICTURE:
-        note("a picture is its own id in this library; the report says which one each id became")
-    for one in [] if as_json else plan.source.notes():
-        note(one)
-    if started.done:
-        note(f"{started.done:,} of {started.rows:,} rows were tried before: {', '.join(started.lines())}")
+    _say_before(plan, started, as_json=as_json)
     status, stopped, held, began = 0, "", None, time.monotonic()
     try:
         if started.in_library:
@@ -166,6 +159,16 @@ def _run(plan: Plan, files: _Files, *, as_json: bool) -> int:
         note(f"the report is {files.report}")
     stopped = stopped or unreported
     return status or _status_of(totals, stopped)
+
+
+def _say_before(plan: Plan, started: Totals, *, as_json: bool) -> None:
+    """Print what the operator should know of the rows, which have been read, before any of them is done."""
+    if plan.source.has_ids and plan.target.identity is Identity.PICTURE:
+        note("a picture is its own id in this library; the report says which one each id became")
+    for one in () if as_json else plan.source.notes():
+        note(one)
+    if started.done:
+        note(f"{started.done:,} of {started.rows:,} rows were tried before: {', '.join(started.lines())}")
 
 
 def _look_for_earlier(plan: Plan) -> None:

@@ -12,7 +12,6 @@ import typer
 
 from lookalike.cli.import_target import key_of
 from lookalike.cli.screen import note
-from lookalike.domain.library import Identity
 from lookalike.errors import InvalidArgument, MissingArgument
 from lookalike.transfer import qiniu_listing
 from lookalike.transfer.columns import SIGNS, Columns
@@ -62,12 +61,6 @@ class Migration:
         Raises InvalidArgument or SourceError.
         """
         return open_source(self._table(source), self.columns(mapped), encoding, root or self._root(source))
-
-    def notes(self, identity: Identity) -> Sequence[str]:
-        """Return what the operator should know of a library whose pictures are identified so."""
-        if self.told is None or identity is Identity.PICTURE:
-            return []
-        return [f"this library has ids of its own: signs become ids, and what calls {self.told} does not reach them"]
 
     def _table(self, source: Path) -> Path:
         if self.vendor is not Vendor.QINIU:

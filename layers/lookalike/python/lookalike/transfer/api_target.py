@@ -7,14 +7,13 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import cast
 from urllib.parse import quote
 
 import msgspec
 from msgspec import UNSET
 
-from lookalike.domain.application import Application, Permission, Policy
+from lookalike.domain.application import Permission
 from lookalike.domain.library import Identity, Kind, LibraryRef
 from lookalike.domain.picture import Decoded
 from lookalike.errors import InvalidArgument, LibraryFull, LookalikeError
@@ -24,7 +23,8 @@ from lookalike.service.libraries import RESERVED_LIBRARIES
 from lookalike.service.permissions import NotPermitted, require
 from lookalike.service.staging import MAX_BYTES
 from lookalike.transfer import estimate
-from lookalike.transfer.api_client import Answered, ApiClient
+from lookalike.transfer.api_client import ApiClient
+from lookalike.transfer.api_lookup import PASSING, ApiLookup, Image, checked, hidden, reason_said
 from lookalike.transfer.files import Arrived, arrived
 from lookalike.transfer.journal import Entry
 from lookalike.transfer.outcomes import Outcome, Result, Totals
@@ -43,7 +43,7 @@ from lookalike.transfer.target import (
     said_of,
 )
 from lookalike.transfer.trial import Trial, of_twin, picture_key
-from lookalike.wire.native import limits, picture_path
+from lookalike.wire.native import limits
 from lookalike.wire.native.bulk import CONTENT_TYPE
 from lookalike.wire.native.requests import MetadataGiven, RowGiven
 
@@ -59,17 +59,11 @@ _MAX_ROWS = 64
 #: Times that rows which a call did not reach, or could not do just then, are sent again.
 _MAX_REPEATS = 8
 
-#: Codes of refusals that may pass: a rerun tries these rows again.
-_PASSING = frozenset({"revision_conflict", "url_unreachable", "url_timeout", "url_answer", "url_failed"})
-
 #: Codes of answers that say that there is no room for another picture.
 _FULL = {"library_full": LibraryFull, "application_full": ApplicationFull}
 
 #: Codes of rows whose file, sent ahead, was used by a call that nobody has heard the answer of, or came too late.
 _SEND_AGAIN = frozenset({"upload_used", "upload_not_found", "upload_missing", "upload_expired"})
-
-#: Fields that a reason does not name, as they are the row's picture.
-_PICTURE_ITSELF = ("base64", "file", "picture")
 
 _BOUNDS = Bounds(
     max_bytes=MAX_BYTES,
@@ -118,12 +112,13 @@ class ApiTarget:
             wanted.check_made()
             said = self._made() if make else {}
         else:
-            said = _checked(found)
+            said = checked(found)
             wanted.check_kind(str(said["kind"]), str(said["identity"]))
-        if wanted.on_duplicate is OnDuplicate.UPDATE:
-            self._require_update()
         self._name = f"{said.get('name', '')} {said.get('created', '')}"
         self._there = bool(said)
+        self._lookup = ApiLookup(client, self._path, there=self._there)
+        if wanted.on_duplicate is OnDuplicate.UPDATE:
+            self._require_update()
         own = Identity.PICTURE if wanted.library in RESERVED_LIBRARIES else Identity.OWN
         self._identity = Identity(str(said.get("identity", own)))
         self._ref = LibraryRef(
@@ -132,7 +127,6 @@ class ApiTarget:
         self._sampler = estimate.Sampler(time.monotonic)
         self._unknown = ""  # why the server's time is not
         self._trial = Trial()
-        self._unseen = ""  # why it is not known what the library holds
 
     def _made(self) -> Mapping[str, object]:
         said = {"kind": self._wanted.kind, "identity": self._wanted.identity, "capacity": self._wanted.capacity}
@@ -143,22 +137,14 @@ class ApiTarget:
             made = self._client.call("PUT", self._path, json.dumps(body).encode())
         if made.is_not_permitted:
             raise InvalidArgument("--library", f"there is no library {self._wanted.library}, and {made.problem}")
-        return _checked(made)
+        return checked(made)
 
     def _require_update(self) -> None:
         """Raise InvalidArgument if the key may not change pictures: no row that is there could be done."""
         try:
-            require(self._caller, Permission.UPDATE)
+            require(self._lookup.caller, Permission.UPDATE)
         except NotPermitted as error:
             raise InvalidArgument("--on-duplicate", f"update: {error.problem.format(error)}; {error.remedy}") from error
-
-    @cached_property
-    def _caller(self) -> Application:
-        """The application whose key it is, as far as the service tells."""
-        said = _checked(self._client.call("GET", "/session"))
-        may = tuple(Permission(one) for one in cast("list[str]", said.get("may", [])))
-        name, key = str(said["application"]), str(said["access_key"])
-        return Application(key, "", str(said["app_id"]), "", name, policy=Policy(may=may))
 
     @property
     def name(self) -> str:
@@ -201,7 +187,9 @@ class ApiTarget:
 
     def estimate(self, rows: int, trial_seconds: float) -> Sequence[str]:
         """Return how long the server takes at most, as a few pictures have shown that it was asked for one by one."""
-        unseen = [f"which pictures the library holds is not known: {self._unseen}"] if self._unseen else []
+        unseen = (
+            [f"which pictures the library holds is not known: {self._lookup.unseen}"] if self._lookup.unseen else []
+        )
         if not rows:
             return unseen
         if not self._sampler.seconds:
@@ -211,10 +199,10 @@ class ApiTarget:
 
     def holds(self, id_: str) -> bool:
         """Whether the library holds a picture of that id."""
-        found = self._client.call("GET", self._picture_path(id_))
+        found = self._client.call("GET", self._lookup.path_of(id_))
         if found.status in (200, 404, 409):
             return found.status != 404
-        raise _hidden(found) if found.is_not_permitted else TargetError(found.problem)
+        raise hidden(found) if found.is_not_permitted else TargetError(found.problem)
 
     def ids(self) -> Iterator[str]:
         """Iterate over the ids of all live pictures."""
@@ -223,8 +211,8 @@ class ApiTarget:
             following = f"&after={after}" if after else ""
             found = self._client.call("GET", f"{self._path}/pictures?limit={limits.MAX_LISTED}{following}")
             if found.is_not_permitted:
-                raise _hidden(found)
-            said = _checked(found)
+                raise hidden(found)
+            said = checked(found)
             yield from (str(one["id"]) for one in cast("list[dict[str, object]]", said["pictures"]))
             after = str(said.get("next", ""))
             if not after:
@@ -232,9 +220,6 @@ class ApiTarget:
 
     def close(self) -> None:
         """Leave connections to the end of their threads."""
-
-    def _picture_path(self, id_: str) -> str:
-        return f"{self._path}/pictures/{picture_path.segment(id_)}"
 
     def _line(self, work: Work) -> _Line | Result:
         """Return a row as it is sent, or what becomes of it before that."""
@@ -308,8 +293,8 @@ class ApiTarget:
             return self._existing(line, id_, differs=code == "picture_exists", repaired=repaired)
         if code in _FULL:
             raise full(self._wanted.library, _FULL[code](self._wanted.library))
-        reason = _reason(said)
-        passing = code in _PASSING or cast("int", said["status"]) >= 500
+        reason = reason_said(said)
+        passing = code in PASSING or cast("int", said["status"]) >= 500
         return Result(Outcome.FAILED if passing else Outcome.REFUSED, "", reason, by_target=said["status"] == 500)
 
     def _tried(self, line: _Line) -> Result:
@@ -326,73 +311,35 @@ class ApiTarget:
             raise
         except LookalikeError as error:
             return Result(Outcome.REFUSED, "", reason_of(error))
-        held = self._stored(id_)
+        held = self._lookup.stored(id_)
         return Result(Outcome.ADDED, id_) if held is None else self._existing(line, id_, trying=True)
 
     def _tried_picture(self, line: _Line, said: MetadataGiven, decoded: Decoded | None) -> Result:
         """Return what would become of a row whose picture is its own id. Raises InvalidArgument or NotPermitted."""
-        asked = self._held(line, decoded)
+        asked = self._lookup.held(decoded, lambda: self._image(line))
         if isinstance(asked, Result):
             return asked
         picture = f"url {line.work.row.url}" if decoded is None else picture_key(decoded)
         if asked is not None:
             picture = str(asked["digest"])
-        named = self._stored(said.old_cont_sign) if said.old_cont_sign else None
+        named = self._lookup.stored(said.old_cont_sign) if said.old_cont_sign else None
         if named is not None and named["digest"] != picture:
             raise InvalidArgument("old_cont_sign", f"{said.old_cont_sign} names the picture {named['id']} already")
         before = self._trial.bring(line.work, picture, said)
         told = asked.get("old_cont_sign", "") if asked is not None else before.sign if before is not None else None
         if told is not None and said.old_cont_sign not in (None, told) and self._there:
-            require(self._caller, Permission.UPDATE)
+            require(self._lookup.caller, Permission.UPDATE)
         if asked is not None:
             return self._existing(line, str(asked["id"]), trying=True)
         return Result(Outcome.ADDED) if before is None else of_twin(before, said, self._wanted.on_duplicate)
 
-    def _held(self, line: _Line, decoded: Decoded | None) -> Mapping[str, object] | Result | None:
-        """Return what is stored of a row's picture; None if the library does not hold it, or the key may not look.
-
-        The server is asked by the picture's digest, which sends no file. It is sent what only the file can tell: a URL, and
-        a picture with hidden content. What becomes of a URL that it cannot load is a result.
-        """
-        if decoded is not None:
-            if decoded.hidden is None:
-                return self._stored(decoded.digest)
-            if (found := self._stored(decoded.full_digest)) is not None or self._stored(decoded.digest) is None:
-                return found
-        return self._checked_there(line) if self._there else None
-
-    def _checked_there(self, line: _Line) -> Mapping[str, object] | Result | None:
-        """Ask the server for the picture that it sees in a row."""
-        image: dict[str, str] = {}
+    def _image(self, line: _Line) -> Image:
+        """Return a row's picture as a call names it; a large file is sent ahead."""
         if line.file is None:
-            image["url"] = line.work.row.url or ""
-        elif line.ahead:
-            image["upload"] = self._client.send_file(line.file.data)
-        else:
-            image["base64"] = base64.b64encode(line.file.data).decode()
-        found = self._client.call("POST", f"{self._path}/check?nearest=false", json.dumps({"image": image}).encode())
-        if self._is_hidden(found):
-            return None
-        if found.status != 200:
-            said = found.json
-            failed = said.get("code") in _PASSING
-            return Result(Outcome.FAILED if failed else Outcome.REFUSED, "", _reason(said))
-        return cast("Mapping[str, object] | None", found.json.get("picture"))
-
-    def _stored(self, name: str) -> Mapping[str, object] | None:
-        """Return what is stored of a picture; None if the library holds none of that name, or the key may not look."""
-        found = self._client.call("GET", self._picture_path(name)) if name and self._there else None
-        if found is None or found.status == 404 or self._is_hidden(found):
-            return None
-        if found.status == 409:  # a sign that two pictures share
-            return {"id": name, "digest": ""}
-        return _checked(found)
-
-    def _is_hidden(self, answered: Answered) -> bool:
-        """Whether the key may not look; that is said at the end."""
-        if answered.is_not_permitted:
-            self._unseen = answered.problem
-        return answered.is_not_permitted
+            return {"url": line.work.row.url or ""}
+        if line.ahead:
+            return {"upload": self._client.send_file(line.file.data)}
+        return {"base64": base64.b64encode(line.file.data).decode()}
 
     def _sample(self, data: bytes) -> None:
         """Have the server decode and embed one of the first pictures, which it does not keep, and measure it."""
@@ -412,8 +359,8 @@ class ApiTarget:
         self, line: _Line, id_: str, *, trying: bool = False, differs: bool = False, repaired: bool = False
     ) -> Result:
         """Return what becomes of a row whose picture is there: as the service said it, if the key may not look at it."""
-        found = self._client.call("GET", self._picture_path(id_))
-        held = {} if found.is_not_permitted else _checked(found)
+        found = self._client.call("GET", self._lookup.path_of(id_))
+        held = {} if found.is_not_permitted else checked(found)
 
         def same() -> bool:
             if self._identity is Identity.PICTURE or line.file is None:
@@ -443,34 +390,11 @@ class ApiTarget:
         texts = (("label", row.label), ("desc", row.desc))
         parsed = {name: json.loads(text) for name, text in texts if text is not None}
         body = json.dumps({**members, **parsed}).encode()
-        changed = self._client.call("PATCH", self._picture_path(row.id or ""), body)
+        changed = self._client.call("PATCH", self._lookup.path_of(row.id or ""), body)
         if changed.is_not_permitted:
-            raise _hidden(changed)
-        _checked(changed)
-
-
-def _reason(said: Mapping[str, object]) -> str:
-    """Return why a row is refused, as the report has it."""
-    parts = [str(said[name]).lstrip("/") for name in ("field", "detail") if said.get(name)]
-    named = (part.removeprefix("image/") for part in parts)
-    return ": ".join(part for part in named if part not in _PICTURE_ITSELF) or str(said.get("code", ""))
+            raise hidden(changed)
+        checked(changed)
 
 
 #: What a picture has where its answer says nothing.
 _NOTHING: Mapping[str, object] = {"brief": "", "tags": [], "label": UNSET, "desc": UNSET}
-
-
-def _hidden(answered: Answered) -> NotShown:
-    """Return the error of a call that the key may not make, and an import can do without."""
-    return NotShown(answered.problem)
-
-
-def _checked(answered: Answered) -> Mapping[str, object]:
-    """Return what is said. Raises InvalidArgument for what the caller has wrong, else TargetError."""
-    if answered.status in (401, 403):
-        raise InvalidArgument("--key", answered.problem)
-    if answered.status in (400, 404, 409):
-        raise InvalidArgument("--library", answered.problem)
-    if answered.status >= 300 or not answered.json:
-        raise TargetError(f"this is no answer of lookalike: {answered.problem}")
-    return answered.json

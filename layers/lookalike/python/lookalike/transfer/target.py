@@ -73,6 +73,13 @@ class Wanted:
                 "leave --from out and say --map id=COLUMN",
             )
 
+    def notes(self, identity: Identity) -> Sequence[str]:
+        """Return what the operator should know of the library, whose pictures are identified so."""
+        if self.vendor is None or identity is Identity.PICTURE:
+            return []
+        said = f"{self.library} has ids of its own: old signs become ids there"
+        return [f"{said}, and no caller of {self.vendor} reaches them"]
+
     def check_kind(self, kind: str, identity: str | None = None) -> None:
         """Raise InvalidArgument if the library that is there is of another kind, or identity if that is said."""
         if None not in (identity, self.identity) and identity != self.identity:

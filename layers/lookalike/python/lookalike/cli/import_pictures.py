@@ -32,7 +32,7 @@ from lookalike.cli.import_options import (
 )
 from lookalike.cli.import_progress import counts, shown, telling
 from lookalike.cli.import_target import Where
-from lookalike.cli.import_vendor import GroupOption, Migration, VendorKeyOption, VendorOption, VendorUrlOption
+from lookalike.cli.import_vendor import GroupOption, Migration, VendorKeyOption, VendorOption, VendorUrlOption, told
 from lookalike.cli.screen import note
 from lookalike.cli.store_options import DataOption, StackOption
 from lookalike.domain.library import Identity
@@ -87,12 +87,11 @@ def import_pictures(
     Run it again after any interruption: it goes on where it was. Exit status: 0 all in, 3 some refused, 4 run it again.
     """
     where = Where(name, data, stack, url, key)
-    migration = Migration(vendor, group, vendor_key, vendor_url)
     if is_archive(source):
         opened, target = _archived(where, source, library, rename, reembed=reembed, make=not dry)
     else:
-        opened = migration.opened(source, mapped, encoding, root)
-        target = where.library(Wanted(_given(library), kind, on_duplicate, vendor=migration.told), make=not dry)
+        opened = Migration(vendor, group, vendor_key, vendor_url).opened(source, mapped, encoding, root)
+        target = where.library(Wanted(_given(library), kind, on_duplicate, vendor=told(vendor)), make=not dry)
     files = _Files(opened.path, journal_file, report_file, forget=restart and not dry)
     with target as into, closing(files.opened(f"{into.name} {on_duplicate}", dry=dry)) as kept:
         raise typer.Exit(_run(Plan(opened, into, kept, where.many(workers), dry, Pace(rate)), files, as_json=as_json))

@@ -46,6 +46,11 @@ VendorKeyOption = Annotated[
 VendorUrlOption = Annotated[str, typer.Option("--vendor-url", help="With --from qiniu: its address.")]
 
 
+def told(vendor: Vendor | None) -> Vendor | None:
+    """Return the vendor by whose signs callers are to go on naming pictures; None if it has none."""
+    return vendor if vendor in _NAMES else None
+
+
 @dataclass(frozen=True, slots=True)
 class Migration:
     """What the options say of the vendor."""
@@ -83,8 +88,3 @@ class Migration:
     def columns(self, mapped: str) -> Columns:
         """Return which column says what: those of Baidu and Jumdata are known by the names of their parameters, too."""
         return Columns(Columns.parse(mapped).mapped, _NAMES.get(self.vendor, {}))
-
-    @property
-    def told(self) -> str | None:
-        """The vendor by whose signs callers are to go on naming pictures; None if it has none."""
-        return self.vendor if self.vendor in _NAMES else None

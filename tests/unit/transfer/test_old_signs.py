@@ -219,13 +219,13 @@ def test_a_dry_run_into_a_library_that_is_not_there_sees_the_table_s_own_twins(i
 
 
 def test_the_report_has_the_sign_that_was_taken(imported: Import, tmp_path: Path) -> None:
-    rows = [(0, OLD), (1, OLD), (2, "1 , 02"), (3, "sku 3"), (4, "")]
+    rows = [(0, OLD), (1, OLD), (2, "1 ， 02"), (3, "sku 3"), (4, "")]
     done = imported(*rows, mapped="id=cont_sign")
     assert [line[0] for line in done] == ["added", "refused", "added", "added", "added"]
     assert told(2) == "1,2", "spaces and zeros are none of a sign's"
     with (tmp_path / "report.csv").open(encoding="utf-8-sig", newline="") as file:
         lines = [(row["given"], row["sign"]) for row in csv.DictReader(file)]
-    assert lines == [(OLD, OLD), (OLD, OLD), ("1 , 02", "1,2"), ("sku 3", ""), ("", "")]
+    assert lines == [(OLD, OLD), (OLD, OLD), ("1 ， 02", "1,2"), ("sku 3", ""), ("", "")]
     (line,) = imported((2, "01,2"), name="again.csv", on_duplicate=OnDuplicate.UPDATE)
     assert line[0] == "same", "it is the sign that it has"
 

@@ -102,7 +102,7 @@ def test_a_row_that_says_too_much_or_too_little(tmp_path: Path) -> None:
         "names no file or URL",
         "has file and url: one of them is enough",
         "",
-        "has 5 cells, and the header 4; a text with a comma in it stands in quotation marks",
+        "has 5 cells, and the header 4; a text with a comma in it stands in double quotation marks",
         "",
     ]
 
@@ -134,6 +134,16 @@ def test_files_that_no_row_names_are_said(tmp_path: Path, name: str) -> None:
     assert source.notes() == []
 
 
+def test_files_beside_a_table_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for file in ("a.jpg", "b.jpg"):
+        Path(file).touch()
+    Path("t.csv").write_text("file\na.jpg\n")
+    source = open_source(Path("t.csv"), Columns())
+    assert len([*source.rows()]) == 1
+    assert source.notes() == ["picture files beside those of the rows that no row names: 1"]
+
+
 def test_lines_that_are_no_objects(tmp_path: Path) -> None:
     table = tmp_path / "t.jsonl"
     table.write_text(
@@ -152,11 +162,11 @@ def test_lines_that_are_no_objects(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("file,sign,brief\na.jpg,300,3,x\n", '; a text with a comma in it stands in quotation marks: "300,3"'),
-        ("file,brief,sign\na.jpg,x,300, 3\n", '; a text with a comma in it stands in quotation marks: "300,3"'),
-        ("file,brief,sign\na.jpg,x,y,300\n", "; a text with a comma in it stands in quotation marks"),
-        ("file,brief,sign\na.jpg,1,2,3,4\n", "; a text with a comma in it stands in quotation marks"),
-        ("file;brief;sign\na.jpg;x;300;3\n", "; a text with a semicolon in it stands in quotation marks"),
+        ("file,sign,brief\na.jpg,300,3,x\n", '; a text with a comma in it stands in double quotation marks: "300,3"'),
+        ("file,brief,sign\na.jpg,x,300, 3\n", '; a text with a comma in it stands in double quotation marks: "300,3"'),
+        ("file,brief,sign\na.jpg,x,y,300\n", "; a text with a comma in it stands in double quotation marks"),
+        ("file,brief,sign\na.jpg,1,2,3,4\n", "; a text with a comma in it stands in double quotation marks"),
+        ("file;brief;sign\na.jpg;x;300;3\n", "; a text with a semicolon in it stands in double quotation marks"),
     ],
 )
 def test_a_sign_without_quotation_marks(tmp_path: Path, text: str, fault: str) -> None:

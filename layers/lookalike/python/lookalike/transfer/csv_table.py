@@ -107,7 +107,7 @@ class CsvTable:
         """Return what is wrong with a line of more cells than the header has: most often a comma without quotes."""
         said = f"has {len(line)} cells, and the header {len(self._header)}"
         ending = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}[self._delimiter]
-        hint = f"; a text with a {ending} in it stands in quotation marks"
+        hint = f"; a text with a {ending} in it stands in double quotation marks"
         sign = next((place for place, name in enumerate(self._header) if self._fields.get(name) == "sign"), None)
         if sign is None or self._delimiter != "," or len(line) != len(self._header) + 1:
             return said + hint

@@ -29,8 +29,8 @@ _URL = re.compile(r"https?://", re.IGNORECASE)
 #: Fields with a number each, as Baidu has them in its library of products: a tag of its place.
 _CLASSES = {"class_id1": "1", "class_id2": "2"}
 
-#: A comma, and the spaces round it.
-_COMMA = re.compile(r"\s*,\s*")
+#: A comma, also as wide as a Chinese character, and the spaces round it.
+_COMMA = re.compile(r"\s*[,\uff0c]\s*")
 
 _TAG_ENDS = re.compile(r"[,;|]")
 

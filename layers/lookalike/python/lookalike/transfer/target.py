@@ -14,7 +14,7 @@ from lookalike.domain.library import Identity, Kind, LibraryRef
 from lookalike.errors import InvalidArgument, LibraryFull, LookalikeError, PictureError
 from lookalike.imaging.decode import Bounds, decode
 from lookalike.service.capacity import ApplicationFull
-from lookalike.service.libraries import RESERVED_LIBRARIES
+from lookalike.service.libraries import IMPLICIT_LIBRARIES, RESERVED_LIBRARIES
 from lookalike.transfer.journal import Entry
 from lookalike.transfer.outcomes import Outcome, Result
 from lookalike.transfer.rows import Row
@@ -66,12 +66,10 @@ class Wanted:
     def check_made(self) -> None:
         """Raise InvalidArgument if the library, which is not there, would be one that the vendor's callers do not reach."""
         if self.vendor is not None and self.library not in RESERVED_LIBRARIES:
-            raise InvalidArgument(
-                "--library",
-                f"there is no library {self.library}, and --from {self.vendor} makes none that its callers do not reach",
-                remedy=f"name one of {', '.join(RESERVED_LIBRARIES)}; or, for a library whose ids are the old signs, "
-                "leave --from out and say --map id=COLUMN",
-            )
+            reached = {"jumdata": ["jumdata"]}.get(self.vendor, [*IMPLICIT_LIBRARIES])
+            absent = f"there is no library {self.library}, and none is made that callers of {self.vendor} do not reach"
+            instead = "for a library whose ids are the old signs, leave --from out and say --map id=COLUMN"
+            raise InvalidArgument("--library", f"{absent}; they reach {', '.join(reached)}; {instead}")
 
     def notes(self, identity: Identity) -> Sequence[str]:
         """Return what the operator should know of the library, whose pictures are identified so."""

@@ -11,6 +11,7 @@ from typing import cast
 from urllib.parse import parse_qsl
 
 from lookalike.domain.application import Application
+from lookalike.domain.library import Identity
 from lookalike.domain.staged import StagedId
 from lookalike.ports import Ports
 from lookalike.transfer import importing, report
@@ -89,12 +90,14 @@ class Importer:
         dry: bool = False,
         root: Path | None = None,
         rate: float | None = None,
+        columns: Columns | None = None,
     ) -> list[tuple[str, ...]]:
         """Import, and return the report's lines: outcome, reason and id."""
         target = self.target(Wanted(library, on_duplicate=on_duplicate), make=not dry)
         journal = None if dry else source.with_name(f"{source.name}.journal")
         with closing(Journal(journal, target.name)) as kept:
-            plan = Plan(open_source(source, Columns.parse(mapped), root=root), target, kept, 3, dry, Pace(rate))
+            opened = open_source(source, columns or Columns.parse(mapped), root=root)
+            plan = Plan(opened, target, kept, 3, dry, Pace(rate))
             importing.prepare(plan)
             stopped = importing.run(plan, Silent())
             assert not stopped, stopped
@@ -102,7 +105,7 @@ class Importer:
                 with suppress(NotShown):
                     held, wanted = importing.verify(plan)
                     assert held == wanted
-            report.write_report(source.with_name("report.csv"), kept.lines())
+            report.write_report(source.with_name("report.csv"), kept.lines(), signs=target.identity is Identity.PICTURE)
             totals = kept.totals()
         lines = read_report(source.with_name("report.csv"))
         assert totals.done == totals.rows == len(lines)

@@ -165,6 +165,55 @@ def test_a_vendor_s_library_whose_pictures_are_their_own_ids(importer: Importer,
         assert [row["given"] for row in csv.DictReader(file)] == ["5", "6", "7"]
 
 
+@pytest.mark.parametrize("dry", [False, True])
+@pytest.mark.parametrize("library", ["shop", "same_hq"])
+def test_a_row_that_is_refused_has_no_claim_to_its_id_or_sign(
+    importer: Importer, tmp_path: Path, library: str, dry: bool
+) -> None:
+    names = ["a", "b"] if library == "shop" else ['"1,2"', '"3,4"']
+    rows = [(0, "none.png"), (1, "1.png"), (0, "2.png"), (0, "3.png"), (0, "2.png"), (1, "4.png")]
+    said = "".join(f"{names[name]},{file},x\n" for name, file in rows)
+    header = "id,file,brief\n" if library == "shop" else "sign,file,brief\n"
+    lines = importer.run(table(tmp_path / "t", header + said), library, dry=dry)
+    word, again = ("id", "refused") if library == "shop" else ("sign", "same")
+    assert [line[0] for line in lines] == ["refused", "added", "added", "refused", again, "refused"]
+    assert [lines[number][1] for number in (0, 3, 5)] == [
+        "there is no such file", f"row 3 has its {word}, too", f"row 2 has its {word}, too",
+    ]  # fmt: skip
+
+
+def test_a_row_waits_for_its_twin(importer: Importer, memory: Ports, web: MemoryWeb, tmp_path: Path) -> None:
+    """It takes no id from a row that may still come in, and it has it once that row is gone from the table."""
+    source = table(tmp_path / "t", "id,url,file\na,http://pictures/9.png,\na,,1.png\n")
+    web.answers["http://pictures/9.png"] = UrlUnreachable("nobody")
+    lines = importer.run(source, "shop")
+    assert [line[:2] for line in lines][1] == ("failed", "row 1 has its id, too, and is not done yet")
+    web.answers["http://pictures/9.png"] = picture(9)
+    lines = importer.run(source, "shop")
+    assert lines == [("added", "", "a"), ("refused", "row 1 has its id, too", "")]
+    source.write_text("id,url,file\nb,http://pictures/9.png,\na,,1.png\n")
+    assert [line[0] for line in importer.run(source, "shop")] == ["added", "refused"], "a library holds a still"
+    source.write_text("id,file\nc,1.png\nc,2.png\n")
+    assert [line[0] for line in importer.run(source, "shop")] == ["added", "refused"]
+    source.write_text("id,file\nd,1.png\nc,2.png\n")
+    assert importer.run(source, "shop")[1] == ("refused", "the library holds another picture as c", "c")
+
+
+def test_a_trial_asks_the_server_for_pictures_by_url(importer: Importer, web: MemoryWeb, tmp_path: Path) -> None:
+    web.answers |= {"http://pictures/7.png": picture(7), "http://pictures/8.png": picture(8)}
+    web.answers["http://pictures/9.png"] = UrlUnreachable("nobody")
+    web.answers["http://pictures/x.png"] = b"no picture"
+    source = table(tmp_path / "t", "url,brief\nhttp://pictures/7.png,one\n")
+    importer.run(source, "same_hq")
+    names = ["7", "8", "9", "x", "8"]
+    source.write_text("url,brief\n" + "".join(f"http://pictures/{name}.png,two\n" for name in names))
+    tried = importer.run(source, "same_hq", dry=True)
+    done = importer.run(source, "same_hq")
+    assert sorted(line[0] for line in tried) == sorted(line[0] for line in done)
+    assert [done[number][0] for number in (0, 2, 3)] == ["same", "failed", "refused"]
+    assert [tried[number][:2] for number in (0, 2, 3)] == [done[number][:2] for number in (0, 2, 3)]
+
+
 def test_a_trial_changes_nothing(importer: Importer, memory: Ports, tmp_path: Path) -> None:
     source = table(tmp_path / "t", "id,file\na,1.png\nb,none.png\nc,broken.png\n")
     (source.parent / "broken.png").write_bytes(picture(1)[:60])

@@ -9,14 +9,17 @@ from pathlib import Path
 import pytest
 
 from lookalike.cli.import_vendor import Migration, Vendor
+from lookalike.domain.library import Identity
 from lookalike.errors import InvalidArgument
 from lookalike.ports import Ports
 from lookalike.transfer.qiniu_listing import Call, caller, write_listing
-from lookalike.transfer.rows import SourceError
+from lookalike.transfer.rows import Row, Source, SourceError
+from lookalike.transfer.target import Wanted
 from tests.conftest import ALICE, BOB
 from tests.support import baidu
 from tests.support.baidu import Caller
 from tests.support.jumdata import Client
+from tests.support.native import NativeCaller
 from tests.support.qiniu import GroupCaller, one
 from tests.support.transfers import Importer
 
@@ -89,6 +92,45 @@ def test_baidu_s_signs_are_told_apart_from_ids(tmp_path: Path) -> None:
         Migration(Vendor.BAIDU, "g", None, "").opened(tmp_path, "", None, None)
     with pytest.raises(InvalidArgument, match="--group: missing"):
         Migration(Vendor.QINIU, None, None, "").opened(tmp_path, "", None, None)
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_vendors_own_names_are_known(tmp_path: Path, ending: str) -> None:
+    def read(vendor: Vendor | None, said: dict[str, str]) -> tuple[Row, Source]:
+        table = tmp_path / f"t.{ending}"
+        cells = [",".join(f'"{cell}"' for cell in line) for line in (said, said.values())]
+        table.write_text(json.dumps({"file": "a"}) + "\n" + json.dumps(said) if ending == "jsonl" else "\n".join(cells))
+        source = Migration(vendor, None, None, "").opened(table, "", None, None)
+        return [*source.rows()][-1], source
+
+    row, source = read(Vendor.JUMDATA, {"file": "a", "description": "mine", "contSign": "MSwy", "brief": "x"})
+    assert (row.brief, row.sign, row.old_sign()) == ("mine", "MSwy", "1,2")
+    assert source.column("sign") == ("contSign" if ending == "csv" else "contsign")
+    row, _ = read(Vendor.JUMDATA, {"file": "a", "brief": "mine", "cont_sign": "1,2"})
+    assert (row.brief, row.sign) == ("mine", "1,2")
+    said = {"url": "http://x/a", "brief": "b", "tags": "1,2", "cont_sign": "3,4", "class_id1": "5", "class_id2": " "}
+    row, source = read(Vendor.BAIDU, said)
+    assert (row.url, row.brief, row.tags, row.sign) == ("http://x/a", "b", ("1", "2", "1:5"), "3,4")
+    assert not [one for one in source.notes() if "say nothing" in one]
+    row, source = read(None, said)
+    assert (row.tags, row.sign) == (("1", "2"), "")
+    assert "cont_sign, class_id1, class_id2" in source.notes()[0]
+
+
+def test_signs_are_kept_where_the_vendor_s_callers_find_them(memory: Ports, tmp_path: Path) -> None:
+    for by_api, dry in ((False, False), (False, True), (True, False), (True, True)):
+        importer = Importer(memory, ALICE, by_api)
+        with pytest.raises(InvalidArgument, match=r"^--library: there is no library shop, .* baidu do not reach") as no:
+            importer.target(Wanted("shop", vendor="baidu"), make=not dry)
+        assert "they reach same_hq, similar, product; for a library whose ids are" in str(no.value)
+        assert importer.target(Wanted("similar", vendor="baidu"), make=not dry).identity is Identity.PICTURE
+    assert [one.name for one in memory.catalog.libraries(ALICE.tenant)] == ["similar"]
+    NativeCaller(ALICE).library("shop", kind="same", identity="own")
+    assert Importer(memory, ALICE, by_api=False).target(Wanted("shop", vendor="baidu")).identity is Identity.OWN
+    assert Wanted("shop", vendor="baidu").notes(Identity.OWN) == [
+        "shop has ids of its own: old signs become ids there, and no caller of baidu reaches them"
+    ]
+    assert Wanted("shop", vendor="baidu").notes(Identity.PICTURE) == Wanted("shop").notes(Identity.OWN) == []
 
 
 def test_ids_of_a_vendor_s_list_lead_nowhere_else(memory: Ports, tmp_path: Path) -> None:

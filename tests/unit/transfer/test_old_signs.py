@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -141,14 +142,14 @@ def test_why_a_row_with_a_sign_is_refused(memory: Ports, imported: Import) -> No
     for line in lines[2:]:
         assert line[:2] == (
             "refused",
-            "old_cont_sign: must be two whole numbers below 4294967296, parted by a comma",
+            "cont_sign: must be two whole numbers below 4294967296, parted by a comma",
         )
     (line,) = imported((4, OLD), name="later.csv")
     assert line[0] == "refused"
-    assert line[1] == f"old_cont_sign: {OLD} names the picture {lines[0][2]} already"
+    assert line[1] == f"cont_sign: {OLD} names the picture {lines[0][2]} already"
     own = lines[0][2]
     (line,) = imported((5, own), name="own.csv")
-    assert line[1] == f"old_cont_sign: {own} names the picture {own} already"
+    assert line[1] == f"cont_sign: {own} names the picture {own} already"
     assert len(VENDOR.call("similar", "search", image=picture(0))["result"]) == 1, "what is refused is not added"
     assert "error_code" not in VENDOR.call("similar", "delete", cont_sign=OLD)
     assert imported((4, OLD), name="again.csv")[0][0] == "added", "nobody has it now"
@@ -188,10 +189,51 @@ def test_libraries_with_ids_of_their_own_take_it_for_the_id(memory: Ports, impor
 def test_a_dry_run_refuses_a_sign_of_another_picture(memory: Ports, imported: Import) -> None:
     own = VENDOR.add("similar", picture(1))
     HERE.call("PATCH", f"/libraries/similar/pictures/{own}", {"old_cont_sign": OLD})
-    reason = f"old_cont_sign: {OLD} names the picture {own} already"
+    reason = f"cont_sign: {OLD} names the picture {own} already"
     assert imported((0, OLD), dry=True)[0][:2] == ("refused", reason)
     assert imported((1, OLD), name="own.csv", dry=True)[0][0] != "refused"
     assert told(1) == OLD
+
+
+@pytest.mark.parametrize("on_duplicate", [*OnDuplicate])
+def test_a_dry_run_says_what_the_import_says(memory: Ports, imported: Import, on_duplicate: OnDuplicate) -> None:
+    """Of what the library holds, and of what the table itself would have brought by then."""
+    own = imported((0, OLD))[0][2]
+    rows = [(0, OLD), (1, own), (2, OLD), (3, "x"), (4, "5,6"), (4, "05, 6"), (5, "5,6"), (6, OTHER), (0, OTHER)]
+    before = VENDOR.call("similar", "search", image=picture(0))["result"]
+    tried = imported(*rows, name="tried.csv", on_duplicate=on_duplicate, dry=True)
+    assert VENDOR.call("similar", "search", image=picture(0))["result"] == before
+    done = imported(*rows, name="tried.csv", on_duplicate=on_duplicate)
+    assert [line[0] for line in tried] == [line[0] for line in done]
+    there = {"return": "same", "update": "same", "refuse": "refused"}[on_duplicate]
+    assert [line[0] for line in done[:7]] == [there, "refused", "refused", "refused", "added", there, "refused"]
+    assert [line[1] for line in tried[1:4]] == [line[1] for line in done[1:4]]
+    assert tried[6][1] == done[6][1] == "row 5 has its sign, too"
+    assert done[5][2] == (done[4][2] if there == "same" else done[5][2]), "it is the same picture"
+
+
+def test_a_dry_run_into_a_library_that_is_not_there_sees_the_table_s_own_twins(imported: Import) -> None:
+    rows = [(0, OLD), (0, ""), (1, OLD), (0, OLD)]
+    tried = sorted(line[0] for line in imported(*rows, dry=True))
+    assert tried == sorted(line[0] for line in imported(*rows)) == ["added", "refused", "same", "same"]
+
+
+def test_the_report_has_the_sign_that_was_taken(imported: Import, tmp_path: Path) -> None:
+    rows = [(0, OLD), (1, OLD), (2, "1 ， 02"), (3, "sku 3"), (4, "")]
+    done = imported(*rows, mapped="id=cont_sign")
+    assert [line[0] for line in done] == ["added", "refused", "added", "added", "added"]
+    assert told(2) == "1,2", "spaces and zeros are none of a sign's"
+    with (tmp_path / "report.csv").open(encoding="utf-8-sig", newline="") as file:
+        lines = [(row["given"], row["sign"]) for row in csv.DictReader(file)]
+    assert lines == [(OLD, OLD), (OLD, OLD), ("1 ， 02", "1,2"), ("sku 3", ""), ("", "")]
+    (line,) = imported((2, "01,2"), name="again.csv", on_duplicate=OnDuplicate.UPDATE)
+    assert line[0] == "same", "it is the sign that it has"
+
+
+def test_libraries_with_ids_of_their_own_have_no_signs_in_the_report(imported: Import, tmp_path: Path) -> None:
+    imported((0, OLD), into="shop")
+    with (tmp_path / "report.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert [(row["given"], row["sign"]) for row in csv.DictReader(file)] == [(OLD, "")]
 
 
 def test_archives_take_it_along(memory: Ports, imported: Import, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def narrow(memory: Ports) -> Narrow:
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    for number in (1, 2):
+    for number in (1, 2, 3):
         (tmp_path / f"{number}.png").write_bytes(picture(number))
     (tmp_path / "t.csv").write_text("id,file,brief\na,1.png,one\nb,2.png,two\n")
     return tmp_path / "t.csv"
@@ -69,6 +69,30 @@ def test_what_an_add_needs_is_enough(memory: Ports, narrow: Narrow, source: Path
 def test_pictures_that_are_their_own_ids(memory: Ports, narrow: Narrow, source: Path) -> None:
     NativeCaller(ALICE).library("pixels", identity="picture", kind="same")
     assert [line[0] for line in narrow(ADD).run(source, "pixels")] == ["added", "added"]
+
+
+@pytest.mark.parametrize("may", [(ADD, SEARCH), (ADD, SEARCH, UPDATE)])
+def test_a_trial_refuses_a_sign_that_the_key_may_not_give(
+    memory: Ports, narrow: Narrow, source: Path, may: tuple[Permission, ...]
+) -> None:
+    NativeCaller(ALICE).library("same_hq", identity="picture", kind="same")
+    importer = narrow(*may)
+    source.write_text("file,brief\n1.png,one\n")
+    importer.run(source, "same_hq")
+    there = "same" if UPDATE in may else "refused"
+    for number, (text, outcomes) in enumerate(
+        [
+            ('1.png,one,"1,2"\n2.png,two,"3,4"\n2.png,two,"3,4"\n', ["added", "same", there]),
+            ('3.png,three,"5,6"\n3.png,three,"7,8"\n', ["added", there]),
+        ]
+    ):
+        table = source.with_name(f"{number}.csv")
+        table.write_text(f"file,brief,sign\n{text}")
+        tried, done = (importer.run(table, "same_hq", dry=dry) for dry in (True, False))
+        assert sorted(line[0] for line in tried) == sorted(line[0] for line in done) == sorted(outcomes)
+        assert {line[1] for line in tried if there == line[0] == "refused"} == {
+            line[1] for line in done if there == line[0] == "refused"
+        }
 
 
 def test_a_library_that_is_not_there_needs_another_right(memory: Ports, narrow: Narrow) -> None:
@@ -115,16 +139,18 @@ def test_what_was_added_is_looked_up_by_any_way_that_the_key_has(
 
 
 def test_a_trial_says_how_long_the_server_takes(memory: Ports, narrow: Narrow, source: Path) -> None:
-    def said(application: Application) -> str:
+    def said(application: Application) -> list[str]:
         target = ApiTarget(HandlersClient(application, memory), Wanted("shop"), make=False)
         works = [Work(row, Entry("", "", begun=False, twin=None)) for row in rows]
         assert [result.outcome for _, result in target.try_out(works)] == ["added"] * 2
-        (line,) = target.estimate(2000, 1.0)
-        return line
+        return [*target.estimate(2000, 1.0)]
 
     rows = [*open_source(source, Columns()).rows()]
-    assert said(ALICE) == "how long the server takes is not known: the library is not there yet"
+    assert said(ALICE) == ["how long the server takes is not known: the library is not there yet"]
     NativeCaller(ALICE).library("shop", identity="own", kind="same")
-    assert said(ALICE).startswith("adding 2,000 pictures takes the server at most about ")
-    assert "not known: the key may not search" in said(narrow(ADD).application)
+    (line,) = said(ALICE)
+    assert line.startswith("adding 2,000 pictures takes the server at most about ")
+    held, seconds = said(narrow(ADD).application)
+    assert held.startswith("which pictures the library holds is not known: the key may not search")
+    assert seconds.startswith("how long the server takes is not known: the key may not search")
     assert NativeCaller(ALICE).call("GET", "/libraries/shop").json["pictures"] == 0

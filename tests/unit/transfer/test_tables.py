@@ -102,7 +102,7 @@ def test_a_row_that_says_too_much_or_too_little(tmp_path: Path) -> None:
         "names no file or URL",
         "has file and url: one of them is enough",
         "",
-        "has 5 cells, and the header 4",
+        "has 5 cells, and the header 4; a text with a comma in it stands in double quotation marks",
         "",
     ]
 
@@ -134,6 +134,16 @@ def test_files_that_no_row_names_are_said(tmp_path: Path, name: str) -> None:
     assert source.notes() == []
 
 
+def test_files_beside_a_table_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for file in ("a.jpg", "b.jpg"):
+        Path(file).touch()
+    Path("t.csv").write_text("file\na.jpg\n")
+    source = open_source(Path("t.csv"), Columns())
+    assert len([*source.rows()]) == 1
+    assert source.notes() == ["picture files beside those of the rows that no row names: 1"]
+
+
 def test_lines_that_are_no_objects(tmp_path: Path) -> None:
     table = tmp_path / "t.jsonl"
     table.write_text(
@@ -143,10 +153,51 @@ def test_lines_that_are_no_objects(tmp_path: Path) -> None:
         "",
         "not a JSON object",
         "not a JSON object",
-        "file is no text",
-        "tags are no list of texts",
+        "file: a number, and should be a text in quotation marks",
+        "tags: a number, and should be a text or a list of texts",
         "",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("file,sign,brief\na.jpg,300,3,x\n", '; a text with a comma in it stands in double quotation marks: "300,3"'),
+        ("file,brief,sign\na.jpg,x,300, 3\n", '; a text with a comma in it stands in double quotation marks: "300,3"'),
+        ("file,brief,sign\na.jpg,x,y,300\n", "; a text with a comma in it stands in double quotation marks"),
+        ("file,brief,sign\na.jpg,1,2,3,4\n", "; a text with a comma in it stands in double quotation marks"),
+        ("file;brief;sign\na.jpg;x;300;3\n", "; a text with a semicolon in it stands in double quotation marks"),
+    ],
+)
+def test_a_sign_without_quotation_marks(tmp_path: Path, text: str, fault: str) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    (row,) = rows(tmp_path / "t.csv")
+    header, line = (len(one.replace(";", ",").split(",")) for one in text.splitlines())
+    assert row.fault == f"has {line} cells, and the header {header}{fault}"
+
+
+@pytest.mark.parametrize("what", ["columns", "members"])
+def test_what_says_nothing_is_said(tmp_path: Path, what: str) -> None:
+    hint = "Cont_Sign is what Baidu and Jumdata call a picture: --from baidu or --from jumdata keeps it"
+    for names, said in (
+        (["file"], []),
+        (["file", "title"], [f"{what} that say nothing here: title"]),
+        (["file", "Cont_Sign", "x"], [f"{what} that say nothing here: Cont_Sign, x", hint]),
+        (["file", "sign", "Cont_Sign"], [f"{what} that say nothing here: Cont_Sign"]),
+        (
+            ["file", *(f"c{n}" for n in range(30))],
+            [f"{what} that say nothing here: {', '.join(f'c{n}' for n in range(20))}, and others"],
+        ),
+    ):
+        if what == "columns":
+            table = tmp_path / "t.csv"
+            table.write_text(",".join(names) + "\n")
+        else:
+            table = tmp_path / "t.jsonl"
+            table.write_text("".join(json.dumps({"file": "a", name: "b"}) + "\n" for name in names * 2))
+        source = open_source(table, Columns())
+        assert len([*source.rows()]) == (0 if what == "columns" else 2 * len(names))
+        assert source.notes() == said
 
 
 def test_columns_are_mapped_or_left_out(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from lookalike.cli.import_options import (
 )
 from lookalike.cli.import_progress import counts, shown, telling
 from lookalike.cli.import_target import Where
-from lookalike.cli.import_vendor import GroupOption, Migration, VendorKeyOption, VendorOption, VendorUrlOption
+from lookalike.cli.import_vendor import GroupOption, Migration, VendorKeyOption, VendorOption, VendorUrlOption, told
 from lookalike.cli.screen import note
 from lookalike.cli.store_options import DataOption, StackOption
 from lookalike.domain.library import Identity
@@ -91,7 +91,7 @@ def import_pictures(
         opened, target = _archived(where, source, library, rename, reembed=reembed, make=not dry)
     else:
         opened = Migration(vendor, group, vendor_key, vendor_url).opened(source, mapped, encoding, root)
-        target = where.library(Wanted(_given(library), kind, on_duplicate), make=not dry)
+        target = where.library(Wanted(_given(library), kind, on_duplicate, vendor=told(vendor)), make=not dry)
     files = _Files(opened.path, journal_file, report_file, forget=restart and not dry)
     with target as into, closing(files.opened(f"{into.name} {on_duplicate}", dry=dry)) as kept:
         raise typer.Exit(_run(Plan(opened, into, kept, where.many(workers), dry, Pace(rate)), files, as_json=as_json))
@@ -136,10 +136,7 @@ class _Files:
 def _run(plan: Plan, files: _Files, *, as_json: bool) -> int:
     """Import, write the report, and return the exit status."""
     started = importing.prepare(plan)
-    if plan.source.has_ids and plan.target.identity is Identity.PICTURE:
-        note("a picture is its own id in this library; the report says which one each id became")
-    if started.done:
-        note(f"{started.done:,} of {started.rows:,} rows were tried before: {', '.join(started.lines())}")
+    _say_before(plan, started, as_json=as_json)
     status, stopped, held, began = 0, "", None, time.monotonic()
     try:
         if started.in_library:
@@ -163,6 +160,16 @@ def _run(plan: Plan, files: _Files, *, as_json: bool) -> int:
     return status or _status_of(totals, stopped)
 
 
+def _say_before(plan: Plan, started: Totals, *, as_json: bool) -> None:
+    """Print what the operator should know of the rows, which have been read, before any of them is done."""
+    if plan.source.has_ids and plan.target.identity is Identity.PICTURE:
+        note("a picture is its own id in this library; the report says which one each id became")
+    for one in () if as_json else plan.source.notes():
+        note(one)
+    if started.done:
+        note(f"{started.done:,} of {started.rows:,} rows were tried before: {', '.join(started.lines())}")
+
+
 def _look_for_earlier(plan: Plan) -> None:
     """Have pictures added again that an earlier run added, and that the library does not hold any more."""
     with suppress(NotShown):  # said at the end
@@ -184,7 +191,7 @@ def _verified(plan: Plan) -> tuple[int, int] | None:
 def _report(plan: Plan, file: Path) -> str:
     """Write the report; return why it could not be written, empty if it was."""
     try:
-        report.write_report(file, plan.journal.lines())
+        report.write_report(file, plan.journal.lines(), signs=plan.target.identity is Identity.PICTURE)
     except OSError as error:
         return f"{file}: the report cannot be written ({error.strerror or error})"
     return ""
@@ -198,17 +205,15 @@ def _status_of(totals: Totals, stopped: str) -> int:
 
 def _say(plan: Plan, totals: Totals, held: tuple[int, int] | None, stopped: str, *, as_json: bool) -> None:
     """Print what has become of the rows."""
-    notes = plan.source.notes()
     if as_json:
         verified = {} if held is None else {"verified": held[0], "of": held[1]}
-        typer.echo(json.dumps({**counts(totals), **verified, "stopped": stopped, "notes": [*notes], "end": True}))
+        notes = [*plan.source.notes()]
+        typer.echo(json.dumps({**counts(totals), **verified, "stopped": stopped, "notes": notes, "end": True}))
     else:
         would = " (a trial: nothing was added)" if plan.dry else ""
         typer.echo(f"{totals.rows:,} rows: {', '.join(totals.lines()) or 'none done'}{would}")
         if held is not None:
             typer.echo(f"The library holds {held[0]:,} of {held[1]:,} pictures.")
-        for one in notes:
-            note(one)
     if stopped:
         note(f"broken off: {stopped}; run the same command again, and it goes on where it was")
     elif totals.counts.get(Outcome.FAILED):

@@ -52,10 +52,10 @@ class Where:
         """Open a library. ``make``: make it if there is none. Raises InvalidArgument or SettingsError."""
         if self.url is not None:
             self._check_alone()
-            yield ApiTarget(ApiClient(self.url, key_of(self.key or "")), wanted, make=make)
+            yield _noted(ApiTarget(ApiClient(self.url, key_of(self.key or "")), wanted, make=make), wanted)
             return
         with self._stores(reading=not make) as (ports, application):
-            yield StoresTarget(ports, application, wanted, make=make)
+            yield _noted(StoresTarget(ports, application, wanted, make=make), wanted)
 
     @contextmanager
     def archived(self, archive: ArchiveSource, rename: str | None, *, reembed: bool, make: bool) -> Iterator[Target]:
@@ -106,6 +106,13 @@ class Where:
                 typer.echo(f"lookalike: made the application default in {settings.data}", err=True)
                 return create_application(applications, unix_milliseconds, "default")
             return one_application(applications, self.name)
+
+
+def _noted(target: Target, wanted: Wanted) -> Target:
+    """Print what the operator should know of a library; return it."""
+    for one in wanted.notes(target.identity):
+        note(one)
+    return target
 
 
 def key_of(said: str) -> str:

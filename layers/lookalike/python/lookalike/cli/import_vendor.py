@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -13,7 +14,7 @@ from lookalike.cli.import_target import key_of
 from lookalike.cli.screen import note
 from lookalike.errors import InvalidArgument, MissingArgument
 from lookalike.transfer import qiniu_listing
-from lookalike.transfer.columns import Columns
+from lookalike.transfer.columns import SIGNS, Columns
 from lookalike.transfer.rows import Source
 from lookalike.transfer.sources import open_source
 
@@ -26,6 +27,12 @@ class Vendor(StrEnum):
     JUMDATA = "jumdata"
 
 
+#: What fields are called by vendors whose signs are kept.
+_NAMES: Mapping[Vendor | None, Mapping[str, Sequence[str]]] = {
+    Vendor.BAIDU: {"sign": (*SIGNS, "sign"), "class_id1": ("class_id1",), "class_id2": ("class_id2",)},
+    Vendor.JUMDATA: {"sign": (*reversed(SIGNS), "sign"), "brief": ("description", "brief")},
+}
+
 VendorOption = Annotated[
     Vendor | None, typer.Option("--from", help="The vendor that the pictures come from; qiniu is asked for its list.")
 ]
@@ -37,6 +44,11 @@ VendorKeyOption = Annotated[
     str | None, typer.Option("--vendor-key", help="With --from qiniu: ACCESS_KEY:SECRET_KEY there, or @FILE.")
 ]
 VendorUrlOption = Annotated[str, typer.Option("--vendor-url", help="With --from qiniu: its address.")]
+
+
+def told(vendor: Vendor | None) -> Vendor | None:
+    """Return the vendor by whose signs callers are to go on naming pictures; None if it has none."""
+    return vendor if vendor in _NAMES else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +86,5 @@ class Migration:
         return source if self.vendor is Vendor.QINIU and "{id}" not in str(source) else None
 
     def columns(self, mapped: str) -> Columns:
-        """Return which column says what: with Baidu and Jumdata, ``cont_sign`` is the sign that pictures had there."""
-        columns = Columns.parse(mapped)
-        if self.vendor not in (Vendor.BAIDU, Vendor.JUMDATA):
-            return columns
-        return Columns(columns.mapped, {"sign": "cont_sign"})
+        """Return which column says what: those of Baidu and Jumdata are known by the names of their parameters, too."""
+        return Columns(Columns.parse(mapped).mapped, _NAMES.get(self.vendor, {}))

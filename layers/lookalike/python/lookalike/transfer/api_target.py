@@ -13,7 +13,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import UNSET
 
-from lookalike.domain.application import Application, Permission, Policy
+from lookalike.domain.application import Permission
 from lookalike.domain.library import Identity, Kind, LibraryRef
 from lookalike.domain.picture import Decoded
 from lookalike.errors import InvalidArgument, LibraryFull, LookalikeError
@@ -23,7 +23,8 @@ from lookalike.service.libraries import RESERVED_LIBRARIES
 from lookalike.service.permissions import NotPermitted, require
 from lookalike.service.staging import MAX_BYTES
 from lookalike.transfer import estimate
-from lookalike.transfer.api_client import Answered, ApiClient
+from lookalike.transfer.api_client import ApiClient
+from lookalike.transfer.api_lookup import PASSING, ApiLookup, Image, checked, hidden, reason_said
 from lookalike.transfer.files import Arrived, arrived
 from lookalike.transfer.journal import Entry
 from lookalike.transfer.outcomes import Outcome, Result, Totals
@@ -41,9 +42,10 @@ from lookalike.transfer.target import (
     reason_of,
     said_of,
 )
-from lookalike.wire.native import limits, picture_path
+from lookalike.transfer.trial import Trial, of_twin, picture_key
+from lookalike.wire.native import limits
 from lookalike.wire.native.bulk import CONTENT_TYPE
-from lookalike.wire.native.requests import RowGiven
+from lookalike.wire.native.requests import MetadataGiven, RowGiven
 
 #: Bytes of a bulk call's body. One machine takes 10 MB, and Lambda 6 MB of event, in which it stands in base64.
 _MAX_BODY = 4_000_000
@@ -56,9 +58,6 @@ _MAX_ROWS = 64
 
 #: Times that rows which a call did not reach, or could not do just then, are sent again.
 _MAX_REPEATS = 8
-
-#: Codes of refusals that may pass: a rerun tries these rows again.
-_PASSING = frozenset({"revision_conflict", "url_unreachable", "url_timeout", "url_answer", "url_failed"})
 
 #: Codes of answers that say that there is no room for another picture.
 _FULL = {"library_full": LibraryFull, "application_full": ApplicationFull}
@@ -110,14 +109,16 @@ class ApiTarget:
         self._path = f"/libraries/{quote(wanted.library, safe='')}"
         found = client.call("GET", self._path)
         if found.status == 404 and found.json.get("code") == "library_not_found":
+            wanted.check_made()
             said = self._made() if make else {}
         else:
-            said = _checked(found)
+            said = checked(found)
             wanted.check_kind(str(said["kind"]), str(said["identity"]))
-        if wanted.on_duplicate is OnDuplicate.UPDATE:
-            self._require_update()
         self._name = f"{said.get('name', '')} {said.get('created', '')}"
         self._there = bool(said)
+        self._lookup = ApiLookup(client, self._path, there=self._there)
+        if wanted.on_duplicate is OnDuplicate.UPDATE:
+            self._require_update()
         own = Identity.PICTURE if wanted.library in RESERVED_LIBRARIES else Identity.OWN
         self._identity = Identity(str(said.get("identity", own)))
         self._ref = LibraryRef(
@@ -125,6 +126,7 @@ class ApiTarget:
         )
         self._sampler = estimate.Sampler(time.monotonic)
         self._unknown = ""  # why the server's time is not
+        self._trial = Trial()
 
     def _made(self) -> Mapping[str, object]:
         said = {"kind": self._wanted.kind, "identity": self._wanted.identity, "capacity": self._wanted.capacity}
@@ -135,15 +137,12 @@ class ApiTarget:
             made = self._client.call("PUT", self._path, json.dumps(body).encode())
         if made.is_not_permitted:
             raise InvalidArgument("--library", f"there is no library {self._wanted.library}, and {made.problem}")
-        return _checked(made)
+        return checked(made)
 
     def _require_update(self) -> None:
         """Raise InvalidArgument if the key may not change pictures: no row that is there could be done."""
-        caller = _checked(self._client.call("GET", "/session"))
-        may = tuple(Permission(one) for one in cast("list[str]", caller.get("may", [])))
-        name, key = str(caller["application"]), str(caller["access_key"])
         try:
-            require(Application(key, "", str(caller["app_id"]), "", name, policy=Policy(may=may)), Permission.UPDATE)
+            require(self._lookup.caller, Permission.UPDATE)
         except NotPermitted as error:
             raise InvalidArgument("--on-duplicate", f"update: {error.problem.format(error)}; {error.remedy}") from error
 
@@ -181,25 +180,29 @@ class ApiTarget:
         yield from self._sent(lines)
 
     def try_out(self, works: Iterable[Work]) -> Iterable[tuple[Entry, Result]]:
-        """Load and check the rows here, and ask for those with ids."""
+        """Load and check the rows here, and ask whether the library holds their pictures."""
         for work in works:
             line = self._line(work)
             yield work.entry, line if isinstance(line, Result) else self._tried(line)
 
     def estimate(self, rows: int, trial_seconds: float) -> Sequence[str]:
         """Return how long the server takes at most, as a few pictures have shown that it was asked for one by one."""
+        unseen = (
+            [f"which pictures the library holds is not known: {self._lookup.unseen}"] if self._lookup.unseen else []
+        )
         if not rows:
-            return []
+            return unseen
         if not self._sampler.seconds:
-            return [f"how long the server takes is not known: {self._unknown or 'no file was there to try it with'}"]
-        return estimate.lines_of_server(rows, self._sampler.seconds)
+            unknown = self._unknown or "no file was there to try it with"
+            return [*unseen, f"how long the server takes is not known: {unknown}"]
+        return [*unseen, *estimate.lines_of_server(rows, self._sampler.seconds)]
 
     def holds(self, id_: str) -> bool:
         """Whether the library holds a picture of that id."""
-        found = self._client.call("GET", self._picture_path(id_))
+        found = self._client.call("GET", self._lookup.path_of(id_))
         if found.status in (200, 404, 409):
             return found.status != 404
-        raise _hidden(found) if found.is_not_permitted else TargetError(found.problem)
+        raise hidden(found) if found.is_not_permitted else TargetError(found.problem)
 
     def ids(self) -> Iterator[str]:
         """Iterate over the ids of all live pictures."""
@@ -208,8 +211,8 @@ class ApiTarget:
             following = f"&after={after}" if after else ""
             found = self._client.call("GET", f"{self._path}/pictures?limit={limits.MAX_LISTED}{following}")
             if found.is_not_permitted:
-                raise _hidden(found)
-            said = _checked(found)
+                raise hidden(found)
+            said = checked(found)
             yield from (str(one["id"]) for one in cast("list[dict[str, object]]", said["pictures"]))
             after = str(said.get("next", ""))
             if not after:
@@ -217,9 +220,6 @@ class ApiTarget:
 
     def close(self) -> None:
         """Leave connections to the end of their threads."""
-
-    def _picture_path(self, id_: str) -> str:
-        return f"{self._path}/pictures/{picture_path.segment(id_)}"
 
     def _line(self, work: Work) -> _Line | Result:
         """Return a row as it is sent, or what becomes of it before that."""
@@ -293,9 +293,8 @@ class ApiTarget:
             return self._existing(line, id_, differs=code == "picture_exists", repaired=repaired)
         if code in _FULL:
             raise full(self._wanted.library, _FULL[code](self._wanted.library))
-        parts = [str(said[name]).lstrip("/") for name in ("field", "detail") if said.get(name)]
-        reason = ": ".join(part for part in parts if part not in ("base64", "file", "picture")) or code
-        passing = code in _PASSING or cast("int", said["status"]) >= 500
+        reason = reason_said(said)
+        passing = code in PASSING or cast("int", said["status"]) >= 500
         return Result(Outcome.FAILED if passing else Outcome.REFUSED, "", reason, by_target=said["status"] == 500)
 
     def _tried(self, line: _Line) -> Result:
@@ -303,27 +302,44 @@ class ApiTarget:
         id_ = said.id or ""
         try:
             check_said(self._ref, said)
+            decoded = None if line.file is None else decode(line.file.data, _BOUNDS)
             if line.file is not None:
-                self._check_sign(said.old_cont_sign, decode(line.file.data, _BOUNDS))
                 self._sample(line.file.data)
+            if self._identity is Identity.PICTURE:
+                return self._tried_picture(line, said, decoded)
+        except TargetError:
+            raise
         except LookalikeError as error:
             return Result(Outcome.REFUSED, "", reason_of(error))
-        if not id_ or not self._there or not self._may_hold(id_):
-            return Result(Outcome.ADDED, id_)
-        return self._existing(line, id_, trying=True)
+        held = self._lookup.stored(id_)
+        return Result(Outcome.ADDED, id_) if held is None else self._existing(line, id_, trying=True)
 
-    def _check_sign(self, sign: str | None, decoded: Decoded) -> None:
-        """Raise InvalidArgument if another picture than this one has the sign, as far as the key may look."""
-        found = self._client.call("GET", self._picture_path(sign)) if sign and self._there else None
-        held = found.json if found is not None and found.status == 200 else {}
-        if held and held["digest"] not in (decoded.digest, decoded.full_digest):
-            raise InvalidArgument("old_cont_sign", f"{sign} names the picture {held['id']} already")
+    def _tried_picture(self, line: _Line, said: MetadataGiven, decoded: Decoded | None) -> Result:
+        """Return what would become of a row whose picture is its own id. Raises InvalidArgument or NotPermitted."""
+        asked = self._lookup.held(decoded, lambda: self._image(line))
+        if isinstance(asked, Result):
+            return asked
+        picture = f"url {line.work.row.url}" if decoded is None else picture_key(decoded)
+        if asked is not None:
+            picture = str(asked["digest"])
+        named = self._lookup.stored(said.old_cont_sign) if said.old_cont_sign else None
+        if named is not None and named["digest"] != picture:
+            raise InvalidArgument("old_cont_sign", f"{said.old_cont_sign} names the picture {named['id']} already")
+        before = self._trial.bring(line.work, picture, said)
+        told = asked.get("old_cont_sign", "") if asked is not None else before.sign if before is not None else None
+        if told is not None and said.old_cont_sign not in (None, told) and self._there:
+            require(self._lookup.caller, Permission.UPDATE)
+        if asked is not None:
+            return self._existing(line, str(asked["id"]), trying=True)
+        return Result(Outcome.ADDED) if before is None else of_twin(before, said, self._wanted.on_duplicate)
 
-    def _may_hold(self, id_: str) -> bool:
-        try:
-            return self.holds(id_)
-        except NotShown:
-            return False
+    def _image(self, line: _Line) -> Image:
+        """Return a row's picture as a call names it; a large file is sent ahead."""
+        if line.file is None:
+            return {"url": line.work.row.url or ""}
+        if line.ahead:
+            return {"upload": self._client.send_file(line.file.data)}
+        return {"base64": base64.b64encode(line.file.data).decode()}
 
     def _sample(self, data: bytes) -> None:
         """Have the server decode and embed one of the first pictures, which it does not keep, and measure it."""
@@ -343,8 +359,8 @@ class ApiTarget:
         self, line: _Line, id_: str, *, trying: bool = False, differs: bool = False, repaired: bool = False
     ) -> Result:
         """Return what becomes of a row whose picture is there: as the service said it, if the key may not look at it."""
-        found = self._client.call("GET", self._picture_path(id_))
-        held = {} if found.is_not_permitted else _checked(found)
+        found = self._client.call("GET", self._lookup.path_of(id_))
+        held = {} if found.is_not_permitted else checked(found)
 
         def same() -> bool:
             if self._identity is Identity.PICTURE or line.file is None:
@@ -374,27 +390,11 @@ class ApiTarget:
         texts = (("label", row.label), ("desc", row.desc))
         parsed = {name: json.loads(text) for name, text in texts if text is not None}
         body = json.dumps({**members, **parsed}).encode()
-        changed = self._client.call("PATCH", self._picture_path(row.id or ""), body)
+        changed = self._client.call("PATCH", self._lookup.path_of(row.id or ""), body)
         if changed.is_not_permitted:
-            raise _hidden(changed)
-        _checked(changed)
+            raise hidden(changed)
+        checked(changed)
 
 
 #: What a picture has where its answer says nothing.
 _NOTHING: Mapping[str, object] = {"brief": "", "tags": [], "label": UNSET, "desc": UNSET}
-
-
-def _hidden(answered: Answered) -> NotShown:
-    """Return the error of a call that the key may not make, and an import can do without."""
-    return NotShown(answered.problem)
-
-
-def _checked(answered: Answered) -> Mapping[str, object]:
-    """Return what is said. Raises InvalidArgument for what the caller has wrong, else TargetError."""
-    if answered.status in (401, 403):
-        raise InvalidArgument("--key", answered.problem)
-    if answered.status in (400, 404, 409):
-        raise InvalidArgument("--library", answered.problem)
-    if answered.status >= 300 or not answered.json:
-        raise TargetError(f"this is no answer of lookalike: {answered.problem}")
-    return answered.json

@@ -79,6 +79,10 @@ class ArchiveSource:
         """The archive's folder."""
         return self._path
 
+    def column(self, field: str) -> str:
+        """Return a field's own name."""
+        return field
+
     def models(self) -> set[str]:
         """Return the models that the vectors were made with."""
         return {model for part in self._parts for model in part.models}

@@ -8,7 +8,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
-from lookalike.transfer.columns import Columns
+from lookalike.domain.picture import digest_prefix
+from lookalike.transfer.columns import Columns, column_of, notes_of_unused
 from lookalike.transfer.encoding import encoding_of, opened
 from lookalike.transfer.rows import Place, Row, RowError, SourceError, row_of
 from lookalike.transfer.unnamed import Named
@@ -51,8 +52,12 @@ class CsvTable:
 
     @property
     def has_ids(self) -> bool:
-        """Whether a column has ids, or signs."""
-        return not {"id", "sign"}.isdisjoint(self._fields.values())
+        """Whether a column has ids."""
+        return "id" in self._fields.values()
+
+    def column(self, field: str) -> str:
+        """Return what the header calls a field."""
+        return column_of(self._fields, field)
 
     def rows(self) -> Iterator[Row]:
         """Iterate over the lines below the header; empty ones are left out. Raises SourceError."""
@@ -69,8 +74,7 @@ class CsvTable:
 
     def notes(self) -> Sequence[str]:
         """Return which columns are not used, and how many files."""
-        unused = [f"columns that say nothing here: {', '.join(self._unused)}"] if self._unused else []
-        return [*unused, *self._named.notes()]
+        return [*notes_of_unused("columns", self._unused, self._fields), *self._named.notes()]
 
     def _cells(self, file: TextIO) -> Iterator[list[str]]:
         reader = csv.reader(chain(file, (_END,)), delimiter=self._delimiter)
@@ -88,7 +92,7 @@ class CsvTable:
 
     def _row(self, number: int, line: Sequence[str]) -> Row:
         if len(line) > len(self._header) and any(cell.strip() for cell in line[len(self._header) :]):
-            return Row(number, _shown(line), fault=f"has {len(line)} cells, and the header {len(self._header)}")
+            return Row(number, _shown(line), fault=self._too_many(line))
         said: Mapping[str, object] = {
             self._fields[name]: cell
             for name, cell in zip(self._header, line, strict=False)
@@ -98,6 +102,17 @@ class CsvTable:
             return row_of(number, said, self._place)
         except RowError as fault:
             return Row(number, _shown(line), fault=str(fault))
+
+    def _too_many(self, line: Sequence[str]) -> str:
+        """Return what is wrong with a line of more cells than the header has: most often a comma without quotes."""
+        said = f"has {len(line)} cells, and the header {len(self._header)}"
+        ending = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}[self._delimiter]
+        hint = f"; a text with a {ending} in it stands in double quotation marks"
+        sign = next((place for place, name in enumerate(self._header) if self._fields.get(name) == "sign"), None)
+        if sign is None or self._delimiter != "," or len(line) != len(self._header) + 1:
+            return said + hint
+        torn = ",".join(cell.strip() for cell in line[sign : sign + 2])
+        return f'{said}{hint}: "{torn}"' if digest_prefix(torn) else said + hint
 
 
 def _first_line(file: TextIO) -> str:

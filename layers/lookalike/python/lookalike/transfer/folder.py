@@ -41,6 +41,10 @@ class PictureFolder:
         """The folder."""
         return self._path
 
+    def column(self, field: str) -> str:
+        """Return what a file of JSON calls a field: by its name."""
+        return field
+
     def rows(self) -> Iterator[Row]:
         """Iterate over the picture files."""
         self._others = 0

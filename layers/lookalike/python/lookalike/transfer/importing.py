@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Protocol
 
@@ -12,7 +12,7 @@ from lookalike.domain.library import Identity
 from lookalike.transfer.journal import Entry, Journal, JournalError
 from lookalike.transfer.outcomes import Outcome, Result, Totals
 from lookalike.transfer.pace import Pace
-from lookalike.transfer.rows import Row, Source
+from lookalike.transfer.rows import FIELDS, Row, Source
 from lookalike.transfer.target import Target, TargetError, Work, missing
 
 #: Rows in a row that fail by the target's fault before the import is broken off.
@@ -73,13 +73,23 @@ def prepare(plan: Plan) -> Totals:
 def run(plan: Plan, progress: Progress) -> str:
     """Do all rows that are not done yet. Returns why it was broken off; empty if it was not.
 
+    Rows with the id or the sign of an earlier row come last, one by one: what becomes of them depends on that row.
+
     KeyboardInterrupt ends it as soon as the rows under way are done, and is raised again.
     """
     shared = _Run()
-    works = _Works(plan)
+    _do(plan, progress, shared, _Works(plan), plan.workers)
+    if not shared.reason and plan.journal.has_twins():
+        _do(plan, progress, shared, _Works(plan, twins=True), 1)
+    return shared.reason
+
+
+def _do(plan: Plan, progress: Progress, shared: _Run, works: _Works, workers: int) -> None:
+    """Do all works, in so many threads."""
+    shared.stopping.clear()
     threads = [
         threading.Thread(target=_work, args=(plan, works, shared), name=f"import-{number}", daemon=True)
-        for number in range(plan.workers)
+        for number in range(workers)
     ]
     for thread in threads:
         thread.start()
@@ -93,7 +103,6 @@ def run(plan: Plan, progress: Progress) -> str:
             thread.join()
     if shared.error is not None:
         raise shared.error
-    return shared.reason
 
 
 def verify(plan: Plan) -> tuple[int, int]:
@@ -109,25 +118,34 @@ def verify(plan: Plan) -> tuple[int, int]:
 
 
 class _Works:
-    """The rows to do, handed out to threads a few at a time."""
+    """The rows to do, handed out to threads a few at a time: those without an earlier twin, or those with one."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, *, twins: bool = False) -> None:
         self._plan = plan
+        self._twins = twins
         self._rows = plan.source.rows()
+        if twins:
+            self._rows = (row for row in self._rows if plan.journal.is_twin(row.number))
         self._lock = threading.Lock()
+
+    @property
+    def at_once(self) -> int:
+        """Rows that a thread takes at a time: of twins, one, as the next may be its twin."""
+        return 1 if self._twins else self._plan.rows_at_once
 
     def take(self) -> Sequence[tuple[Row, Entry]]:
         """Return the next rows; none at the end. Rows that were done before are passed over."""
         with self._lock:
-            while some := [*islice(self._rows, self._plan.rows_at_once)]:
-                if taken := self._plan.journal.begin([(row, row.stamp()) for row in some]):
+            while some := [*islice(self._rows, self.at_once)]:
+                stamped = [(row, row.stamp()) for row in some]
+                if taken := self._plan.journal.begin(stamped, twins=self._twins):
                     return taken
             return []
 
 
 def _work(plan: Plan, works: _Works, shared: _Run) -> None:
     try:
-        while not shared.stopping.wait(plan.pace.wait(plan.rows_at_once)) and (taken := works.take()):
+        while not shared.stopping.wait(plan.pace.wait(works.at_once)) and (taken := works.take()):
             outcomes = _outcomes(plan, taken)
             while some := [*islice(outcomes, _RECORDED)]:
                 plan.journal.record(some)
@@ -144,13 +162,42 @@ def _work(plan: Plan, works: _Works, shared: _Run) -> None:
 def _outcomes(plan: Plan, taken: Sequence[tuple[Row, Entry]]) -> Iterator[tuple[Entry, Result]]:
     works = []
     for row, entry in taken:
-        named = "id" if plan.target.identity is Identity.OWN else "sign"
-        fault = row.fault or (f"row {entry.twin} has its {named}, too" if entry.twin is not None else "")
-        if fault:
-            yield entry, Result(Outcome.REFUSED, "", fault)
-        else:
+        before = _before(plan, row, entry)
+        if before is None:
             works.append(Work(row, entry))
-    yield from plan.target.try_out(works) if plan.dry else plan.target.put(works)
+        else:
+            yield entry, _named(plan.source, before)
+    for entry, result in plan.target.try_out(works) if plan.dry else plan.target.put(works):
+        yield entry, _named(plan.source, _beside_twin(entry, result))
+
+
+def _before(plan: Plan, row: Row, entry: Entry) -> Result | None:
+    """Return what becomes of a row that the target is not asked about; None if it is asked."""
+    if row.fault:
+        return Result(Outcome.REFUSED, "", row.fault)
+    named = "id" if plan.target.identity is Identity.OWN else "sign"
+    if entry.waits:
+        return Result(Outcome.FAILED, "", f"row {entry.twin} has its {named}, too, and is not done yet")
+    if entry.twin is not None and plan.target.identity is Identity.OWN:
+        return Result(Outcome.REFUSED, "", f"row {entry.twin} has its id, too")
+    return None
+
+
+def _beside_twin(entry: Entry, result: Result) -> Result:
+    """Return what has become of a row; its twin's number instead of its picture if it is refused because of its sign."""
+    if entry.twin is not None and result.outcome is Outcome.REFUSED and result.reason.startswith("old_cont_sign: "):
+        return replace(result, reason=f"row {entry.twin} has its sign, too")
+    return result
+
+
+def _named(source: Source, result: Result) -> Result:
+    """Return the result; its reason names the table's column, where it names a field."""
+    path, colon, reason = result.reason.partition(": ")
+    name, slash, index = path.partition("/")
+    field_ = "sign" if name == "old_cont_sign" else name
+    if not colon or field_ not in FIELDS:
+        return result
+    return replace(result, reason=f"{source.column(field_)}{slash}{index}: {reason}")
 
 
 def _count(result: Result, shared: _Run) -> None:

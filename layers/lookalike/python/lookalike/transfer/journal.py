@@ -39,23 +39,28 @@ CREATE TABLE rows (
     reason TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX rows_by_number ON rows (run, number);
-CREATE INDEX rows_by_id ON rows (run, own_id) WHERE own_id IS NOT NULL;
+CREATE INDEX rows_by_id ON rows (run, own_id, number) WHERE own_id IS NOT NULL;
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A row as the journal knows it. ``begun``: an earlier attempt may have added the picture without saying so."""
+    """A row as the journal knows it. ``begun``: an earlier attempt may have added the picture without saying so.
+
+    ``twin``: the number of an earlier row with the same id or sign that has not been refused; ``waits``: it is not in the
+    library either, and may come into it.
+    """
 
     key: str
     stamp: str
     begun: bool
     twin: int | None
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of the report. ``given``: the id or the sign that the row came with."""
+    """A line of the report. ``given``: the id or the sign that the row came with; ``named``: what it is known by."""
 
     number: int
     outcome: str
@@ -63,6 +68,7 @@ class Line:
     id: str
     source: str
     given: str
+    named: str = ""
 
 
 class JournalError(SourceError):
@@ -72,7 +78,7 @@ class JournalError(SourceError):
 class Journal:
     """A SQLite file. A row's outcome is recorded once the library has the picture for good, never before.
 
-    Safe to use from threads. Without ``path`` it is in memory, and forgotten at the end.
+    Safe to use from threads. Without ``path`` it is a file without a name, and forgotten at the end.
 
     Raises SourceError if the file cannot be used, is no journal, or belongs to another import that is running; and every
     method that writes raises JournalError if the disk is full.
@@ -86,7 +92,7 @@ class Journal:
         self._count = 0
         try:
             self._database = sqlite3.connect(
-                ":memory:" if path is None else path, check_same_thread=False, isolation_level=None, timeout=0.5
+                "" if path is None else path, check_same_thread=False, isolation_level=None, timeout=0.5
             )
             self._prepare()
         except sqlite3.Error as error:
@@ -146,15 +152,17 @@ class Journal:
             key = f"{digest}.{number}"
         return key
 
-    def begin(self, rows: Sequence[tuple[Row, str]]) -> Sequence[tuple[Row, Entry]]:
+    def begin(self, rows: Sequence[tuple[Row, str]], *, twins: bool = False) -> Sequence[tuple[Row, Entry]]:
         """Return what is known of rows that are to be done now, given with their stamps.
 
-        Rows that were done before, and whose files have not changed since, are left out.
+        Rows that were done before, and whose files have not changed since, are left out; and so are those with the id or
+        the sign of an earlier row, unless they are asked for: what becomes of them depends on that one.
         """
         with self._transaction() as database:
-            return [(row, entry) for row, stamp in rows if (entry := self._begun(database, row, stamp)) is not None]
+            begun = ((row, self._begun(database, row, stamp, twins=twins)) for row, stamp in rows)
+            return [(row, entry) for row, entry in begun if entry is not None]
 
-    def _begun(self, database: sqlite3.Connection, row: Row, stamp: str) -> Entry | None:
+    def _begun(self, database: sqlite3.Connection, row: Row, stamp: str, *, twins: bool) -> Entry | None:
         found = database.execute(
             "SELECT key, own_id, stamp, begun, outcome FROM rows WHERE run = ? AND number = ?", (self._run, row.number)
         ).fetchone()
@@ -163,29 +171,63 @@ class Journal:
         key, own_id, before, begun, outcome = found
         if outcome not in (None, Outcome.FAILED) and before == stamp:
             return None
+        if self._is_twin(database, own_id, row.number) is not twins:
+            return None
         if outcome is not None:
             self._counts[Outcome(outcome)] -= 1
         database.execute(
             "UPDATE rows SET begun = 1, stamp = ?, outcome = NULL, id = '', reason = '' WHERE key = ?", (stamp, key)
         )
-        return Entry(key, stamp, bool(begun) and before == stamp, self._twin(database, own_id, row.number))
+        twin, waits = self._twin(database, own_id, row.number) if twins else (None, False)
+        return Entry(key, stamp, bool(begun) and before == stamp, twin, waits)
 
-    def _twin(self, database: sqlite3.Connection, own_id: str | None, number: int) -> int | None:
-        """Return the number of an earlier row with the same id."""
+    def is_twin(self, number: int) -> bool:
+        """Whether an earlier row has the same id or sign."""
+        with self._lock:
+            statement = "SELECT own_id FROM rows WHERE run = ? AND number = ?"
+            found = self._database.execute(statement, (self._run, number)).fetchone()
+            return found is not None and self._is_twin(self._database, found[0], number)
+
+    def has_twins(self) -> bool:
+        """Whether any two rows have the same id or sign."""
+        statement = (
+            "SELECT 1 FROM rows WHERE run = ? AND own_id IS NOT NULL GROUP BY own_id HAVING count(*) > 1 LIMIT 1"
+        )
+        with self._lock:
+            return self._database.execute(statement, (self._run,)).fetchone() is not None
+
+    def _is_twin(self, database: sqlite3.Connection, own_id: str | None, number: int) -> bool:
         if own_id is None:
-            return None
-        found = database.execute(
-            "SELECT min(number) FROM rows WHERE run = ? AND own_id = ?", (self._run, own_id)
-        ).fetchone()[0]
-        return int(found) if found is not None and found < number else None
+            return False
+        statement = "SELECT min(number) FROM rows WHERE run = ? AND own_id = ?"
+        return int(database.execute(statement, (self._run, own_id)).fetchone()[0]) < number
+
+    def _twin(self, database: sqlite3.Connection, own_id: str | None, number: int) -> tuple[int | None, bool]:
+        """Return the number of an earlier row with the same id that is in the library, or may come into it, and whether
+        it may: one that is refused has no claim to the id.
+        """
+        earlier = "SELECT number FROM rows WHERE run = ? AND own_id = ? AND number < ? AND"
+        marks = ", ".join("?" * len(IN_LIBRARY))
+        for wanted, values in (
+            (f"outcome IN ({marks})", IN_LIBRARY),
+            ("coalesce(outcome, ?) = ?", [Outcome.FAILED] * 2),
+        ):
+            statement = f"{earlier} {wanted} ORDER BY number LIMIT 1"
+            found = database.execute(statement, (self._run, own_id, number, *values)).fetchone()
+            if found is not None:
+                return int(found[0]), values is not IN_LIBRARY
+        return None, False
 
     def record(self, results: Sequence[tuple[Entry, Result]]) -> None:
-        """Record what has become of rows."""
+        """Record what has become of rows. One that is refused beside its twin is done again by the next run."""
         with self._transaction() as database:
             self._counts.update(one.outcome for _, one in results)
             database.executemany(
-                "UPDATE rows SET outcome = ?, id = ?, reason = ? WHERE key = ?",
-                [(one.outcome, _printable(one.id), _printable(one.reason), entry.key) for entry, one in results],
+                "UPDATE rows SET outcome = ?, id = ?, reason = ?, stamp = ? WHERE key = ?",
+                [
+                    (one.outcome, _printable(one.id), _printable(one.reason), _stamp(entry, one), entry.key)
+                    for entry, one in results
+                ],
             )
 
     def lost(self, ids: Iterable[str]) -> None:
@@ -219,7 +261,10 @@ class Journal:
 
     def lines(self) -> Iterator[Line]:
         """Iterate over all rows of this run, in order."""
-        statement = "SELECT number, coalesce(outcome, ''), reason, id, source, given FROM rows WHERE run = ? ORDER BY run, number"
+        statement = (
+            "SELECT number, coalesce(outcome, ''), reason, id, source, given, coalesce(own_id, '') FROM rows WHERE run = ? "
+            "ORDER BY run, number"
+        )
         with self._lock:
             yield from (Line(*row) for row in self._database.execute(statement, (self._run,)))
 
@@ -252,6 +297,11 @@ class _Transaction:
             self._lock.release()
         if isinstance(error, sqlite3.Error):
             raise JournalError(f"{self._path}: the journal cannot be written ({error})") from error
+
+
+def _stamp(entry: Entry, result: Result) -> str:
+    """Return the stamp to keep: of a row that its twin has refused one that no file has, as the twin may go."""
+    return "beside its twin" if result.outcome is Outcome.REFUSED and entry.twin is not None else entry.stamp
 
 
 def _printable(text: str) -> str:

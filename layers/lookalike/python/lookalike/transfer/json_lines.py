@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from lookalike.transfer.columns import Columns
+from lookalike.transfer.columns import MAX_LISTED, Columns, column_of, fields_of, notes_of_unused
 from lookalike.transfer.encoding import encoding_of, opened
 from lookalike.transfer.rows import Place, Row, RowError, SourceError, row_of
 from lookalike.transfer.unnamed import Named
@@ -21,13 +21,14 @@ class JsonLines:
     def __init__(self, path: Path, columns: Columns, encoding: str | None = None, root: Path | None = None) -> None:
         self._path = path
         self._place = Place.of(path.parent, root)
-        self._columns = columns
         self._named = Named()
         self._encoding = encoding or encoding_of(path)
         first = next(self._objects(), None)
         if first is None:
             raise SourceError(f"{path}: no line of it is a JSON object")
-        self._fields = columns.of([*first], str(path))
+        self._fields = dict(columns.of([*first], str(path)))
+        self._names = columns.names()
+        self._unused: dict[str, str] = {}
 
     @property
     def path(self) -> Path:
@@ -36,8 +37,13 @@ class JsonLines:
 
     @property
     def has_ids(self) -> bool:
-        """Whether the first line has an id, or a sign."""
-        return not {"id", "sign"}.isdisjoint(self._fields.values())
+        """Whether the first line has an id, or any that was read."""
+        return "id" in self._fields.values()
+
+    def column(self, field: str) -> str:
+        """Return what the lines call a field: as the first one does, or by the first name that it may have."""
+        known = {names[0]: name for name, names in self._names.items() if names}
+        return column_of({**known, **self._fields}, field)
 
     def rows(self) -> Iterator[Row]:
         """Iterate over the lines; empty ones are left out. Raises SourceError."""
@@ -49,8 +55,8 @@ class JsonLines:
         self._named = named
 
     def notes(self) -> Sequence[str]:
-        """Return how many files are not named; members that say nothing of pictures are common."""
-        return self._named.notes()
+        """Return which members are not used, of those that came first, and how many files."""
+        return [*notes_of_unused("members", [*self._unused.values()], self._fields), *self._named.notes()]
 
     def _row(self, number: int, line: str) -> Row:
         try:
@@ -63,8 +69,20 @@ class JsonLines:
         if found is None:
             raise RowError("not a JSON object")
         members = {name.strip().casefold(): value for name, value in found.items()}
-        named = self._columns.names()
-        return {field: members[name] for field, name in named.items() if name in members}
+        fields = fields_of(self._names, members)
+        known = self._fields.values()
+        self._fields |= {name: field for field, name in fields.items() if field not in known}
+        self._see_unused(found, fields.values())
+        return {field: members[name] for field, name in fields.items()}
+
+    def _see_unused(self, found: Iterable[str], used: Collection[str]) -> None:
+        """Remember members that say nothing, up to one more than are listed."""
+        for name in found:
+            if len(self._unused) > MAX_LISTED:
+                return
+            folded = name.strip().casefold()
+            if folded and folded not in used:
+                self._unused.setdefault(folded, name.strip()[:40])
 
     def _lines(self) -> Iterator[str]:
         with opened(self._path, self._encoding) as file:

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from lookalike.domain.picture import digest_prefix, sign_of
 from lookalike.errors import LookalikeError
 from lookalike.wire.jumdata import sign_codec
 
 #: What a row may say, by the names of columns in CSV and of members in JSON Lines.
-FIELDS = ("id", "file", "url", "base64", "brief", "tags", "label", "desc", "sign")
+FIELDS = ("id", "file", "url", "base64", "brief", "tags", "label", "desc", "sign", "class_id1", "class_id2")
 
 #: Fields that name the picture: a row has one of them.
 PICTURES = ("file", "url", "base64")
@@ -24,6 +25,12 @@ PICTURES = ("file", "url", "base64")
 _MAX_MADE_ID_BYTES = 512
 
 _URL = re.compile(r"https?://", re.IGNORECASE)
+
+#: Fields with a number each, as Baidu has them in its library of products: a tag of its place.
+_CLASSES = {"class_id1": "1", "class_id2": "2"}
+
+#: A comma, also as wide as a Chinese character, and the spaces round it.
+_COMMA = re.compile(r"\s*[,\uff0c]\s*")
 
 _TAG_ENDS = re.compile(r"[,;|]")
 
@@ -89,7 +96,8 @@ class Row:
 
         What says none is returned as it is, if it stands in a sign's place, so that it is refused.
         """
-        return sign_codec.sign_in(self.sign or self.id or "") or self.sign
+        prefix = digest_prefix(sign_codec.sign_in(_COMMA.sub(",", self.sign or self.id or "")))
+        return self.sign if prefix is None else sign_of(prefix)
 
     def own_id(self) -> str:
         """Return the row's id; without one, the sign that the picture had, or the id that its path or URL makes."""
@@ -107,6 +115,9 @@ class Source(Protocol):
     @property
     def has_ids(self) -> bool:
         """Whether rows have ids of their own."""
+
+    def column(self, field: str) -> str:
+        """Return what it calls a field, for the operator."""
 
     @property
     def path(self) -> Path:
@@ -149,7 +160,7 @@ def row_of(number: int, said: Mapping[str, object], place: Place) -> Row:
         url=picture if named[0] == "url" else None,
         base64=picture if named[0] == "base64" else None,
         brief=_text(said, "brief"),
-        tags=_tags_of(said.get("tags")),
+        tags=(*_tags_of(said.get("tags")), *_classes_of(said)),
         label=_json_of(said.get("label")),
         desc=_json_of(said.get("desc")),
         root=place.root,
@@ -169,8 +180,24 @@ def _text(said: Mapping[str, object], name: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise RowError(f"{name} is no text")
+        raise RowError(f"{name}: {_kind_of(value)}, and should be a text in quotation marks")
     return value.strip() if name in ("id", "sign", *PICTURES) else value
+
+
+def _kind_of(value: object) -> str:
+    """Return what a value of JSON is that is no text."""
+    if isinstance(value, bool):
+        return "true or false"
+    return "a number" if isinstance(value, (int, float)) else "a list" if isinstance(value, list) else "an object"
+
+
+def _classes_of(said: Mapping[str, object]) -> Iterator[str]:
+    """Yield the tags that are numbers of a place."""
+    for name, place in _CLASSES.items():
+        value = said.get(name)
+        number = str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(said, name).strip()
+        if number:
+            yield f"{place}:{number}"
 
 
 def _tags_of(value: object) -> tuple[str, ...]:
@@ -181,7 +208,7 @@ def _tags_of(value: object) -> tuple[str, ...]:
         return tuple(tag for part in _TAG_ENDS.split(value) if (tag := part.strip()))
     if isinstance(value, list) and all(isinstance(one, (str, int)) for one in value):
         return tuple(str(one) for one in value)
-    raise RowError("tags are no list of texts")
+    raise RowError(f"tags: {_kind_of(value)}, and should be a text or a list of texts")
 
 
 def _json_of(value: object) -> str | None:

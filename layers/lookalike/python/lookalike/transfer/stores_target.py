@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from lookalike.domain.application import Application
 from lookalike.domain.library import Identity, Kind, Library, LibraryRef
-from lookalike.domain.picture import Metadata, MetadataChange, Picture, source_key
+from lookalike.domain.picture import Decoded, Metadata, MetadataChange, Picture, source_key
 from lookalike.embedding.library_embedding import embed_for_library
 from lookalike.errors import (
     Busy,
@@ -49,10 +49,11 @@ from lookalike.transfer.target import (
     reason_of,
     said_of,
 )
+from lookalike.transfer.trial import Trial, of_twin, picture_key
 from lookalike.wire.native import limits, reading
 from lookalike.wire.native.pictures import Given, add_or_find
 from lookalike.wire.native.problems import PictureIsThere
-from lookalike.wire.native.requests import ImageGiven
+from lookalike.wire.native.requests import ImageGiven, MetadataGiven
 
 #: Errors that may pass: a rerun tries these rows again.
 _PASSING = (RevisionConflict, UrlUnreachable, UrlAnswerError)
@@ -74,12 +75,15 @@ class StoresTarget:
         self._application = application
         self._wanted = wanted
         self._sampler = estimate.Sampler()
+        self._trial = Trial()
         self._bounds = limits.bounds(ports)
         self._ref = _ref_of(application, wanted)
         found = ports.catalog.library(application.tenant, wanted.library)
         if found is not None:
             wanted.check_kind(found.kind)
             self._ref = reading.ref_of(found)
+        else:
+            wanted.check_made()
         self._library = get_or_create_library(ports, self._ref) if found is None and make else found
 
     @property
@@ -179,16 +183,24 @@ class StoresTarget:
         self._sampler.sample(
             lambda: embed_for_library(self._ports.embedder, self._ref.kind, self.identity, decoded.pixels)
         )
-        if self._library is None:
-            return Result(Outcome.ADDED, said.id or "")
-        by_pixels = said.id is None
-        found = None if by_pixels else self._picture(said.id or "")
-        if by_pixels:
-            key, found = locate(self._ports, self._library, decoded)
-            check_sign(self._ports, self._library, key, said.old_cont_sign or "")
+        if self.identity is Identity.PICTURE:
+            return self._tried_picture(work, said, file, decoded)
+        found = None if self._library is None else self._picture(said.id or "")
         if found is None or not found.live:
             return Result(Outcome.ADDED, said.id or "")
         return self._existing(work, found, file, trying=True)
+
+    def _tried_picture(self, work: Work, said: MetadataGiven, file: Arrived, decoded: Decoded) -> Result:
+        """Return what would become of a row whose picture is its own id."""
+        picture, found = picture_key(decoded), None
+        if self._library is not None:
+            key, found = locate(self._ports, self._library, decoded)
+            check_sign(self._ports, self._library, key, said.old_cont_sign or "")
+            picture = key.id
+        before = self._trial.bring(work, picture, said)
+        if found is not None and found.live:
+            return self._existing(work, found, file, trying=True)
+        return Result(Outcome.ADDED) if before is None else of_twin(before, said, self._wanted.on_duplicate)
 
     def _existing(
         self, work: Work, picture: Picture, file: Arrived, *, trying: bool = False, repaired: bool = False

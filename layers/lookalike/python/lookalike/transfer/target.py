@@ -14,6 +14,7 @@ from lookalike.domain.library import Identity, Kind, LibraryRef
 from lookalike.errors import InvalidArgument, LibraryFull, LookalikeError, PictureError
 from lookalike.imaging.decode import Bounds, decode
 from lookalike.service.capacity import ApplicationFull
+from lookalike.service.libraries import IMPLICIT_LIBRARIES, RESERVED_LIBRARIES
 from lookalike.transfer.journal import Entry
 from lookalike.transfer.outcomes import Outcome, Result
 from lookalike.transfer.rows import Row
@@ -52,7 +53,7 @@ class Wanted:
     """The library that an import goes into.
 
     ``kind`` and ``identity`` None: those of the library; of a new one ``same``, and ``own`` unless it is a vendor's.
-    ``capacity`` is that of a new one.
+    ``capacity`` is that of a new one. ``vendor`` is the vendor whose dialect is to reach a new one.
     """
 
     library: str
@@ -60,6 +61,22 @@ class Wanted:
     on_duplicate: OnDuplicate = OnDuplicate.RETURN
     identity: Identity | None = None
     capacity: int | None = None
+    vendor: str | None = None
+
+    def check_made(self) -> None:
+        """Raise InvalidArgument if the library, which is not there, would be one that the vendor's callers do not reach."""
+        if self.vendor is not None and self.library not in RESERVED_LIBRARIES:
+            reached = {"jumdata": ["jumdata"]}.get(self.vendor, [*IMPLICIT_LIBRARIES])
+            absent = f"there is no library {self.library}, and none is made that callers of {self.vendor} do not reach"
+            instead = "for a library whose ids are the old signs, leave --from out and say --map id=COLUMN"
+            raise InvalidArgument("--library", f"{absent}; they reach {', '.join(reached)}; {instead}")
+
+    def notes(self, identity: Identity) -> Sequence[str]:
+        """Return what the operator should know of the library, whose pictures are identified so."""
+        if self.vendor is None or identity is Identity.PICTURE:
+            return []
+        said = f"{self.library} has ids of its own: old signs become ids there"
+        return [f"{said}, and no caller of {self.vendor} reaches them"]
 
     def check_kind(self, kind: str, identity: str | None = None) -> None:
         """Raise InvalidArgument if the library that is there is of another kind, or identity if that is said."""

@@ -36,7 +36,7 @@ class Named:
 
 def _others(folder: str, names: set[str]) -> int:
     try:
-        with os.scandir(folder) as entries:
+        with os.scandir(folder or os.curdir) as entries:
             return sum(has_ending(one.name) and one.name not in names and one.is_file() for one in entries)
     except (OSError, ValueError):
         return 0

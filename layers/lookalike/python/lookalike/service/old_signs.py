@@ -1,7 +1,16 @@
 """Signs that pictures had at the vendor they come from: callers go on naming them so, and are told them in answers.
 
 A row has its old sign among its metadata, so that an answer costs nothing more. The catalog's aliases find the picture by it;
-they outlive the row, and say which sign a picture had that is added or restored after it was deleted.
+they outlive the row, and say which sign a picture had that is added or restored after it was deleted. So an alias of no picture
+is nothing to be tidied up.
+
+No two live rows have one old sign, whoever writes when: a row gets it, or comes back to life with it, only in a write that
+needs the alias to be the picture's (``put_called``), and an alias is taken only from a picture that has no live row
+(``claim_alias``); the catalog sees and does either in one step. An add that broke off leaves an alias of no picture, and so
+does not keep the sign from others.
+
+A picture's own sign is not claimed, and adding it is not refused because another one had that sign elsewhere: two signs that
+agree by chance are nobody's fault. Then both are called so, and whoever names either by it is told that it is ambiguous.
 """
 
 from __future__ import annotations
@@ -16,13 +25,14 @@ MAX_ROWS_PER_SIGN = 10
 
 
 def rows_of_sign(ports: Ports, library: Library, sign: str) -> list[Picture]:
-    """Return the rows that have a sign, and that of the picture which had it elsewhere, unless a picture here has it."""
+    """Return the rows that have a sign, and that of the picture which had it elsewhere: callers know either by it."""
     prefix = digest_prefix(sign)
     if prefix is None:
         return []
     rows = [*ports.catalog.pictures_by_prefix(library.uid, prefix, MAX_ROWS_PER_SIGN)]
-    id_ = None if any(row.deletable for row in rows) else ports.catalog.alias(library.uid, prefix)
-    row = None if id_ is None else ports.catalog.picture(Key(library.uid, id_))
+    id_ = ports.catalog.alias(library.uid, prefix)
+    known = id_ is None or any(row.key.id == id_ for row in rows)
+    row = None if known else ports.catalog.picture(Key(library.uid, id_ or ""))
     return rows if row is None else [*rows, row]
 
 
@@ -51,20 +61,22 @@ def require_sign(ports: Ports, picture: Picture) -> None:
         raise _taken(picture.metadata.old_sign)
 
 
-def _claim(ports: Ports, key: Key, sign: str) -> None:
-    """Have the sign be the picture's. Raises InvalidArgument if another picture is given it at the same time.
+def forget_sign(ports: Ports, key: Key) -> None:
+    """Have the sign that a picture is told by name it no more, once its row is without it. May be repeated."""
+    prefix = ports.catalog.alias(key.library, key.id)
+    if prefix is not None:
+        ports.catalog.remove_alias(key.library, prefix, key.id)
+        ports.catalog.remove_alias(key.library, key.id, prefix)
 
-    One that was given it and is not there yet loses it: :func:`require_sign` tells it so before it is written.
+
+def _claim(ports: Ports, key: Key, sign: str) -> None:
+    """Have the sign be the picture's. Raises InvalidArgument if another one is given it at the same time.
+
+    One that was given it and is not there yet loses it: its row cannot be written any more.
     """
     prefix = digest_prefix(sign) or ""
     before = ports.catalog.alias(key.library, prefix)
-    if before == key.id:
-        return
-    if not ports.catalog.claim_alias(key.library, prefix, key.id, before):
-        raise _taken(sign)
-    other = None if before is None else ports.catalog.picture(Key(key.library, before))
-    if other is not None and other.deletable:  # it was written after it was looked for
-        ports.catalog.claim_alias(key.library, prefix, other.key.id, key.id)
+    if before != key.id and not ports.catalog.claim_alias(key.library, prefix, key.id, before):
         raise _taken(sign)
 
 

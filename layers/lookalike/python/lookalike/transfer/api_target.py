@@ -15,7 +15,7 @@ from msgspec import UNSET
 
 from lookalike.domain.application import Application, Permission, Policy
 from lookalike.domain.library import Identity, Kind, LibraryRef
-from lookalike.domain.picture import Decoded
+from lookalike.domain.picture import Decoded, digest_prefix
 from lookalike.errors import InvalidArgument, LibraryFull, LookalikeError
 from lookalike.imaging.decode import FORMATS, Bounds, decode
 from lookalike.service.capacity import ApplicationFull
@@ -247,7 +247,7 @@ class ApiTarget:
             tags=said.tags,
             label=said.label,
             desc=said.desc,
-            old_cont_sign=said.old_cont_sign,
+            old_cont_sign=said.old_cont_sign or UNSET,
         )
         return msgspec.json.encode(given) + b"\n"
 
@@ -355,7 +355,10 @@ class ApiTarget:
             wanted = said_of(line.work.row, self._identity)
             label, desc = (UNSET if one is UNSET else json.loads(bytes(one)) for one in (wanted.label, wanted.desc))
             said = (wanted.brief, [*wanted.tags], label, desc)
-            same_sign = wanted.old_cont_sign in (None, held.get("old_cont_sign"))
+            same_sign = digest_prefix(wanted.old_cont_sign or "") in (
+                None,
+                digest_prefix(held.get("old_cont_sign", "")),
+            )
             if held and same_sign and said == tuple(held.get(name, nothing) for name, nothing in _NOTHING.items()):
                 return False
             if not trying:

@@ -61,12 +61,16 @@ def require_sign(ports: Ports, picture: Picture) -> None:
         raise _taken(picture.metadata.old_sign)
 
 
-def forget_sign(ports: Ports, key: Key) -> None:
-    """Have the sign that a picture is told by name it no more, once its row is without it. May be repeated."""
-    prefix = ports.catalog.alias(key.library, key.id)
-    if prefix is not None:
-        ports.catalog.remove_alias(key.library, prefix, key.id)
-        ports.catalog.remove_alias(key.library, key.id, prefix)
+def forget_sign(ports: Ports, key: Key, sign: str) -> None:
+    """Have the sign that a picture had in its row, or is to get back, name it no more, once its row is without it.
+
+    May be repeated, also where an earlier call broke off after the row was written.
+    """
+    known = ports.catalog.alias(key.library, key.id)
+    for prefix in {digest_prefix(sign), known} - {None}:
+        ports.catalog.remove_alias(key.library, prefix or "", key.id)
+    if known is not None:
+        ports.catalog.remove_alias(key.library, key.id, known)
 
 
 def _claim(ports: Ports, key: Key, sign: str) -> None:

@@ -12,7 +12,7 @@ from lookalike.ports import Ports
 from lookalike.service.catalog_writes import check_revision, compare_and_set, publish_to_index
 from lookalike.service.image_source import Source
 from lookalike.service.lookup import resolve_keys
-from lookalike.service.old_signs import forget_sign, learn_sign, require_sign
+from lookalike.service.old_signs import forget_sign, learn_sign
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +46,20 @@ def update(ports: Ports, command: Update) -> Picture:
     if not command.change:
         return _live(ports.catalog.picture(keys[0]), keys[0], command.revision)
     sign = command.change.get("old_sign")
+    before = None if sign is None else _live(ports.catalog.picture(keys[0]), keys[0], command.revision)
     if sign:
         learn_sign(ports, library, keys[0], sign)
 
     def step(current: Picture | None) -> Picture:
         current = _live(current, keys[0], command.revision)
-        changed = current.but(
+        return current.but(
             revision=next_revision(current.revision, ports.clock()),
             metadata=_changed(current.metadata, command.change, command.keep),
         )
-        if sign:
-            require_sign(ports, changed)
-        return changed
 
     written = compare_and_set(ports, keys[0], step, digest_prefix(sign or "") or "")
-    if sign == "":
-        forget_sign(ports, keys[0])
+    if before is not None and not sign:
+        forget_sign(ports, keys[0], before.metadata.old_sign)
     publish_to_index(ports, [written])
     return written
 

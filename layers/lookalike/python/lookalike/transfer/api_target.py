@@ -344,6 +344,8 @@ class ApiTarget:
     ) -> Result:
         """Return what becomes of a row whose picture is there: as the service said it, if the key may not look at it."""
         found = self._client.call("GET", self._picture_path(id_))
+        if found.status == 409:  # another picture had its sign elsewhere: nothing can be said of either by it
+            return Result(Outcome.REFUSED, id_, found.problem)
         held = {} if found.is_not_permitted else _checked(found)
 
         def same() -> bool:

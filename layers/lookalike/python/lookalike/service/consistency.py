@@ -19,6 +19,7 @@ from typing import Protocol
 import numpy as np
 
 from lookalike.domain.consistency import Fault, Finding, Report
+from lookalike.domain.library import Identity
 from lookalike.ports import Ports
 from lookalike.service.deep_check import look_deep
 from lookalike.service.known_libraries import KnownLibraries, removed_libraries
@@ -61,7 +62,10 @@ def check(
     map_size = _map_size(ports)
     with tempfile.TemporaryDirectory(prefix="lookalike-check-") as folder:
         tell("listing")
-        seen = survey(ports, Path(folder), deep, map_size=map_size, removed=removed_libraries(ports).keys())
+        known = KnownLibraries(ports).by_uid.values()
+        signed = {library.uid for library in known if library.identity is Identity.PICTURE}
+        removed = removed_libraries(ports)
+        seen = survey(ports, Path(folder), deep, map_size=map_size, removed=removed.keys(), signed=signed)
     removed = removed_libraries(ports)  # again: of one that is removed meanwhile nothing is to be said either
     libraries = KnownLibraries(ports)
     tally = _Tally(libraries, min(names, MAX_NAMES))

@@ -7,7 +7,8 @@ is nothing to be tidied up.
 No two live rows have one old sign, whoever writes when: a row gets it, or comes back to life with it, only in a write that
 needs the alias to be the picture's (``put_called``), and an alias is taken only from a picture that has no live row
 (``claim_alias``); the catalog sees and does either in one step. An add that broke off leaves an alias of no picture, and so
-does not keep the sign from others.
+does not keep the sign from others. Only an archive that is put back brings its aliases as they were, whoever has them here;
+the check of the stores finds what that leaves of a sign, and mends it (``wrong_sign``).
 
 A picture's own sign is not claimed, and adding it is not refused because another one had that sign elsewhere: two signs that
 agree by chance are nobody's fault. Then both are called so, and whoever names either by it is told that it is ambiguous.
@@ -15,10 +16,13 @@ agree by chance are nobody's fault. Then both are called so, and whoever names e
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lookalike.domain.library import Library
-from lookalike.domain.picture import Key, Picture, digest_prefix, sign_of
+from lookalike.domain.picture import Key, Picture, digest_prefix, next_revision, sign_of
 from lookalike.errors import InvalidArgument
 from lookalike.ports import Ports
+from lookalike.service.catalog_writes import compare_and_set, publish_to_index
 
 #: Rows read per sign, to see whether two are live. A sign has 64 bits, so more than that is no coincidence.
 MAX_ROWS_PER_SIGN = 10
@@ -71,6 +75,44 @@ def forget_sign(ports: Ports, key: Key, sign: str) -> None:
         ports.catalog.remove_alias(key.library, prefix or "", key.id)
     if known is not None:
         ports.catalog.remove_alias(key.library, key.id, known)
+
+
+def is_named(ports: Ports, row: Picture) -> bool:
+    """Whether the old sign that a row is told by names its picture."""
+    return ports.catalog.alias(row.key.library, digest_prefix(row.metadata.old_sign) or "") == row.key.id
+
+
+def is_ambiguous(ports: Ports, row: Picture) -> bool:
+    """Whether the old sign that a row is told by is another picture's own."""
+    prefix = digest_prefix(row.metadata.old_sign) or ""
+    there = ports.catalog.pictures_by_prefix(row.key.library, prefix, MAX_ROWS_PER_SIGN) if prefix else ()
+    return any(other.deletable and other.key != row.key for other in there)
+
+
+def mend_sign(ports: Ports, row: Picture) -> bool:
+    """Have the old sign that a live row is told by name its picture; or have it told by its own, if another live one is so named.
+
+    Returns whether either is so now.
+    """
+    library, prefix = row.key.library, digest_prefix(row.metadata.old_sign) or ""
+    named = ports.catalog.alias(library, prefix) if prefix else None
+    if prefix and (named == row.key.id or ports.catalog.claim_alias(library, prefix, row.key.id, named)):
+        ports.catalog.save_aliases(library, {row.key.id: prefix})
+        return True
+    other = None if named is None else ports.catalog.picture(Key(library, named))
+    if prefix and (other is None or not other.live):  # it was given to another one just now
+        return False
+
+    def step(current: Picture | None) -> Picture | None:
+        if current is None or not current.live or current.metadata.old_sign != row.metadata.old_sign:
+            return None
+        metadata = replace(current.metadata, old_sign="")
+        return current.but(revision=next_revision(current.revision, ports.clock()), metadata=metadata)
+
+    changed = compare_and_set(ports, row.key, step)
+    if changed is not None:
+        publish_to_index(ports, [changed])
+    return True
 
 
 def _claim(ports: Ports, key: Key, sign: str) -> None:

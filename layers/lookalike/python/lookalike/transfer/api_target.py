@@ -357,10 +357,8 @@ class ApiTarget:
             wanted = said_of(line.work.row, self._identity)
             label, desc = (UNSET if one is UNSET else json.loads(bytes(one)) for one in (wanted.label, wanted.desc))
             said = (wanted.brief, [*wanted.tags], label, desc)
-            same_sign = digest_prefix(wanted.old_cont_sign or "") in (
-                None,
-                digest_prefix(held.get("old_cont_sign", "")),
-            )
+            sign = digest_prefix(wanted.old_cont_sign or "")
+            same_sign = sign is None or sign == digest_prefix(str(held.get("old_cont_sign", "")))
             if held and same_sign and said == tuple(held.get(name, nothing) for name, nothing in _NOTHING.items()):
                 return False
             if not trying:

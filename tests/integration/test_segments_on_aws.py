@@ -20,16 +20,18 @@ from lookalike.domain.picture import Key, Picture
 from lookalike.domain.search import Query, TagFilter
 from lookalike.errors import Unavailable
 from lookalike.ports import VectorIndex
+from lookalike.ports.clock import unix_milliseconds
 from lookalike.stores.aws import segment_compaction, segment_objects
 from lookalike.stores.aws.dynamodb_keys import ItemKey, log_partition
 from lookalike.stores.aws.dynamodb_table import Table
 from lookalike.stores.aws.s3_objects import CONFIG
-from lookalike.stores.aws.segment_compaction import Limits
+from lookalike.stores.aws.segment_compaction import Limits, NewSegments
 from lookalike.stores.aws.segment_index import MAX_RESIDENT, SegmentIndex
 from lookalike.stores.aws.segment_log import SegmentLog
 from lookalike.stores.aws.segment_manifest import Manifest, manifest_of
 from lookalike.stores.aws.segment_models import SegmentModels
 from lookalike.stores.aws.segment_objects import PREFIX, SegmentObjects
+from lookalike.stores.segments.index_row import IndexRow
 from tests.contract.rows import MODEL, deleted, random_vectors, row
 from tests.servers.dynamodb import server
 from tests.support.emulated import aws
@@ -45,11 +47,14 @@ BUCKET = "originals"
 
 @dataclass
 class Account:
-    """A table and a bucket, whose index several processes have open. ``expected`` is what all of them have to answer."""
+    """A table and a bucket, whose index several processes have open. ``expected`` is what all of them have to answer.
+
+    The clock begins with the bucket's, by which objects have their age.
+    """
 
     table: Table
     s3: Any
-    clock: SetClock = field(default_factory=lambda: SetClock(1_767_323_045_000))
+    clock: SetClock = field(default_factory=lambda: SetClock(unix_milliseconds()))
     expected: MemoryIndex = field(default_factory=MemoryIndex)
 
     def process(
@@ -138,6 +143,34 @@ def test_a_process_that_slept_long_catches_up(account: Account) -> None:
     account.answers_right(sleeper)
     account.write(sleeper, rows(40, 44), wait=True)
     account.answers_right(writer)
+
+
+def test_what_a_killed_compactor_left_is_removed(account: Account) -> None:
+    """A segment that no list has ever named; those of another log are none of this one's."""
+    index = account.process()
+    account.write(index, rows(0, 8))
+    objects = SegmentObjects(account.s3, BUCKET)
+    sections = NewSegments.of(LIBRARY, [IndexRow.of(one) for one in rows(0, 8)]).sections
+    left, of_another = (
+        objects.put(LIBRARY, space, MODEL, Kind.SIMILAR, next(iter(sections.values()))).object for space in ("", "b")
+    )
+    account.write(index, rows(8, 16))
+    assert left in account.objects()  # its compactor may be about to publish it
+    account.clock.now += 5000
+    account.write(index, rows(16, 24))
+    assert left not in account.objects()
+    assert of_another in account.objects()
+    account.answers_right(account.process())
+
+
+def test_a_forgotten_index_leaves_nothing(account: Account) -> None:
+    index = account.process()
+    account.write(index, rows(0, 8))
+    sections = NewSegments.of(LIBRARY, [IndexRow.of(one) for one in rows(0, 8)]).sections
+    SegmentObjects(account.s3, BUCKET).put(LIBRARY, "", MODEL, Kind.SIMILAR, next(iter(sections.values())))
+    assert len(account.objects()) > 1
+    index.forget()
+    assert account.objects() == set()
 
 
 def test_writers_whose_clocks_are_a_minute_apart_miss_nothing(account: Account) -> None:
@@ -444,11 +477,13 @@ def test_a_merge_drops_what_no_longer_counts(account: Account) -> None:
     index = account.process(kept_ms=0)
     for step in range(20):
         account.write(index, rows(step * 10, step * 10 + 10))
+        account.clock.now += 60_000
     gone = rows(0, 150)
     for one in gone:
         account.expected.remove([one])
     for start in range(0, 150, 10):
         index.remove(gone[start : start + 10])
+        account.clock.now += 60_000
     sizes = [one["Size"] for one in account.s3.list_objects_v2(Bucket=BUCKET, Prefix=PREFIX)["Contents"]]
     assert sum(sizes) < 8192 * len(sizes) + 120 * 800
     account.answers_right(account.process())
@@ -460,6 +495,7 @@ def test_segments_stay_few(account: Account) -> None:
     index = account.process(kept_ms=0)
     for step in range(0, 400, 8):
         account.write(index, rows(step, step + 8))
+        account.clock.now += 60_000
     assert len(account.objects()) <= 9
     account.answers_right(account.process())
 

@@ -52,7 +52,12 @@ from tests.support.qiniu import GroupCaller, one
 from tests.template.conftest import Template
 
 #: IAM's name of an API call, where it is another.
-ACTIONS = {"s3:HeadObject": "s3:GetObject", "s3:HeadBucket": "s3:ListBucket", "s3:DeleteObjects": "s3:DeleteObject"}
+ACTIONS = {
+    "s3:HeadObject": "s3:GetObject",
+    "s3:HeadBucket": "s3:ListBucket",
+    "s3:ListObjectsV2": "s3:ListBucket",
+    "s3:DeleteObjects": "s3:DeleteObject",
+}
 
 
 @dataclass(frozen=True, slots=True)

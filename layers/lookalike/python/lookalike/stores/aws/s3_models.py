@@ -11,11 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
 from lookalike.errors import ModelError
 from lookalike.ports import ModelFiles
-from lookalike.stores.aws.s3_objects import NOT_FOUND_CODES, error_code, errors_as_unavailable
+from lookalike.stores.aws.s3_objects import errors_as_unavailable, read_object
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -68,13 +66,10 @@ class S3Models(ModelFiles):
                 self._client.delete_object(Bucket=self._bucket, Key=_object(card, name))
 
     def _get(self, card: str, name: str) -> bytes:
-        with errors_as_unavailable():
-            try:
-                return self._client.get_object(Bucket=self._bucket, Key=_object(card, name))["Body"].read()
-            except ClientError as error:
-                if error_code(error) not in NOT_FOUND_CODES:
-                    raise
-        raise ModelError(f"s3://{self._bucket}/{_object(card, name)}: the model's file is missing")
+        data = read_object(self._client, self._bucket, _object(card, name))
+        if data is None:
+            raise ModelError(f"s3://{self._bucket}/{_object(card, name)}: the model's file is missing")
+        return data
 
 
 def _object(card: str, name: str) -> str:

@@ -73,13 +73,8 @@ class S3Store(PictureStore):
 
     def get(self, key: str) -> bytes | None:
         """Read an object; None if there is none. Raises Unavailable, at once after repeated failures of S3."""
-        with self._read_breaker.guard(), errors_as_unavailable():
-            try:
-                return self._client.get_object(Bucket=self._bucket, Key=_object_name(key))["Body"].read()
-            except ClientError as error:
-                if error_code(error) in NOT_FOUND_CODES:
-                    return None
-                raise
+        with self._read_breaker.guard():
+            return read_object(self._client, self._bucket, _object_name(key))
 
     def size(self, key: str) -> int | None:
         """Ask for an object's size; None if there is none. Raises Unavailable, at once after repeated failures of S3."""
@@ -230,6 +225,17 @@ def _object_name(key: str) -> str:
 def error_code(error: ClientError) -> str:
     """Return S3's code of the error; empty if it has none."""
     return error.response.get("Error", {}).get("Code", "")
+
+
+def read_object(client: S3Client, bucket: str, name: str) -> bytes | None:
+    """Read an object; None if there is none. Raises Unavailable."""
+    with errors_as_unavailable():
+        try:
+            return client.get_object(Bucket=bucket, Key=name)["Body"].read()
+        except ClientError as error:
+            if error_code(error) in NOT_FOUND_CODES:
+                return None
+            raise
 
 
 @contextmanager

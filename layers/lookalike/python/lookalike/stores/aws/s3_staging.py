@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
 from lookalike.domain.staged import PostForm
 from lookalike.errors import Unavailable
 from lookalike.ports.staging import StagedFiles
-from lookalike.stores.aws.s3_objects import NOT_FOUND_CODES, error_code, errors_as_unavailable
+from lookalike.stores.aws.s3_objects import errors_as_unavailable, read_object
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -40,13 +38,7 @@ class S3Staging(StagedFiles):
 
     def read(self, key: str) -> bytes | None:
         """Read the file; None if there is none. Raises Unavailable."""
-        with errors_as_unavailable():
-            try:
-                return self._client.get_object(Bucket=self._bucket, Key=PREFIX + key)["Body"].read()
-            except ClientError as error:
-                if error_code(error) in NOT_FOUND_CODES:
-                    return None
-                raise
+        return read_object(self._client, self._bucket, PREFIX + key)
 
     def remove(self, key: str) -> None:
         """Delete the file. Raises Unavailable."""

@@ -126,7 +126,7 @@ class Compactor:
         made: list[SegmentRef] = []
         try:
             made += (
-                self._objects.put(self._library, model, kind, sections)
+                self._objects.put(self._library, self._log.space, model, kind, sections)
                 for (model, kind), sections in new.sections.items()
             )
             published = self._following(manifest, cut, [*kept, *made])
@@ -170,14 +170,26 @@ class Compactor:
         )
 
     def _sweep(self, before: Manifest, after: Manifest) -> None:
-        """Delete what has been outdated for long. What fails here is left, and harms nothing."""
-        still = {id(one) for one in after.outdated}
-        self._remove([name for one in before.outdated if id(one) not in still for name in one.objects])
+        """Delete what has been outdated for long. What fails here is left until the next time, and harms nothing."""
+        self._remove_unnamed(after)
         numbers = range(before.swept + 1, after.swept + 1)[-_MAX_DELETED:]
         try:
             self._log.drop(numbers)
         except Unavailable as error:
             logger.warning(f"entries of an index's log are left: {error}", extra={"library": self._library})
+
+    def _remove_unnamed(self, manifest: Manifest) -> None:
+        """Delete segments that the list does not name and readers of older lists do not read.
+
+        Whoever was killed between writing a segment and publishing it has left one that no list has ever named.
+        """
+        named = {one.object for one in manifest.segments} | {name for one in manifest.outdated for name in one.objects}
+        try:
+            old = self._objects.written_before(self._library, self._log.space, self._clock() - self._limits.kept_ms)
+        except Unavailable as error:
+            logger.warning(f"segments of the index are left: {error}", extra={"library": self._library})
+        else:
+            self._remove([name for name in old if name not in named])
 
     def _remove(self, objects: Sequence[str]) -> None:
         try:

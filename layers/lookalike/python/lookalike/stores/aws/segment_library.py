@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import secrets
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +36,9 @@ _MAX_ATTEMPTS = 60
 
 #: Seconds: bound of the random pause after an attempt.
 _MAX_PAUSE = 0.02
+
+#: A Unix millisecond that is after all others that S3 says.
+_EVER = sys.maxsize
 
 T = TypeVar("T")
 
@@ -155,14 +159,8 @@ class SegmentLibrary:
     def forget(self) -> None:
         """Delete the log, its list and the segments."""
         with self._lock:
-            manifest = _readable(self._log.manifest())
             self._log.forget()
-            self._objects.remove(
-                [
-                    *(one.object for one in manifest.segments),
-                    *(name for one in manifest.outdated for name in one.objects),
-                ]
-            )
+            self._objects.remove(self._objects.written_before(self.library, self._log.space, _EVER))
             self._state = None
 
     def _append(self, rows: Sequence[IndexRow]) -> None:

@@ -56,7 +56,7 @@ class SegmentLog:
     def __init__(self, table: Table, library: str, space: str = "") -> None:
         self._table = table
         self._library = library
-        self._space = space
+        self.space = space
         self._pk = log_partition(library, space)
 
     def manifest(self) -> Item | None:
@@ -85,7 +85,7 @@ class SegmentLog:
     def publish(self, manifest: Manifest, previous: Item | None) -> bool:
         """Make this the list of segments; return False if another than ``previous`` is there."""
         if previous is None:
-            self._table.put({"pk": {"S": _LIBRARIES}, "sk": {"S": f"{self._library}@{self._space}"}})
+            self._table.put({"pk": {"S": _LIBRARIES}, "sk": {"S": f"{self._library}@{self.space}"}})
         item = ItemKey(self._pk, _MANIFEST).values | manifest_attributes(manifest)
         try:
             self._table.put(item, ABSENT if previous is None else _is_still(previous))
@@ -102,7 +102,7 @@ class SegmentLog:
         self._table.delete_all(
             [
                 *(ItemKey(self._pk, str(item["sk"]["S"])) for item in self._table.query(self._pk)),
-                ItemKey(_LIBRARIES, f"{self._library}@{self._space}"),
+                ItemKey(_LIBRARIES, f"{self._library}@{self.space}"),
             ]
         )
 

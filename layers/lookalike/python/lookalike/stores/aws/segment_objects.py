@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import secrets
 from collections.abc import Iterator, Sequence
@@ -64,13 +65,13 @@ class SegmentObjects:
         self._client = client
         self._bucket = bucket
 
-    def put(self, library: str, model: str, kind: str, sections: dict[str, NDArray[Any]]) -> SegmentRef:
-        """Write a segment under a name that nobody else has."""
+    def put(self, library: str, space: str, model: str, kind: str, sections: dict[str, NDArray[Any]]) -> SegmentRef:
+        """Write a segment of a library's log under a name that nobody else has."""
         rows = len(sections["hashes"])
         file = io.BytesIO()
         header = Header(library, model, kind, rows, _NO_CODES, RECORD_FORM)
         name = write_sections(file, header, sections, Columns.LARGE)
-        key = f"{PREFIX}{library}/{secrets.token_hex(16)}"
+        key = folder_of(library, space) + secrets.token_hex(16)
         with errors_as_unavailable():
             self._client.put_object(Bucket=self._bucket, Key=key, Body=file.getvalue())
         return SegmentRef(key, name, model, kind, rows, file.getbuffer().nbytes)
@@ -87,6 +88,15 @@ class SegmentObjects:
         _require(described, ref, library)
         reader = _Sections(self, ref, library, described, whole)
         return LazySegment(ref.model, ref.kind, ref.rows, ref.object, reader.read)
+
+    def written_before(self, library: str, space: str, moment: int) -> list[str]:
+        """Return the names of all segments of a library's log that were written before a Unix millisecond."""
+        with errors_as_unavailable():
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=folder_of(library, space)
+            )
+            found = [one for page in pages for one in page.get("Contents", ())]
+        return [one["Key"] for one in found if one["LastModified"].timestamp() * 1000 < moment]
 
     def remove(self, names: Sequence[str]) -> None:
         """Delete objects; one that is gone is ignored."""
@@ -122,6 +132,11 @@ class SegmentObjects:
         if len(found) != size:
             raise UnusableFileError("it is too short")
         return found
+
+
+def folder_of(library: str, space: str) -> str:
+    """Return what the names of the segments of a library's log begin with. No other log's do."""
+    return f"{PREFIX}{library}/{hashlib.sha256(space.encode()).hexdigest()[:16]}/"
 
 
 class _Sections:

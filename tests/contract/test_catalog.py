@@ -194,6 +194,64 @@ class TestAliases:
         assert won.count(True) == 1
         assert catalog.alias("uid-a", "2" * 16) == f"{won.index(True)}"
 
+    def test_it_is_taken_from_no_live_picture(self, catalog: Catalog, uid: str) -> None:
+        assert catalog.claim_alias(uid, "0" * 16, "one", None)
+        live = row(uid, "one", 1)
+        catalog.put(live, None)
+        assert not catalog.claim_alias(uid, "0" * 16, "two", "one")
+        assert catalog.alias(uid, "0" * 16) == "one"
+        catalog.put(live.but(revision=2, state=State.DELETED, deleted_at=1), 1)
+        assert catalog.claim_alias(uid, "0" * 16, "two", "one")
+        assert catalog.claim_alias(uid, "0" * 16, "x" * 2000, "two")
+        assert catalog.claim_alias(uid, "0" * 16, "two", "x" * 2000)
+
+    def test_it_is_forgotten_if_it_is_that_of_the_picture(self, catalog: Catalog) -> None:
+        catalog.save_aliases("uid-a", {"0" * 16: "one", "1" * 16: "one"})
+        catalog.save_aliases("uid-b", {"0" * 16: "one"})
+        catalog.remove_alias("uid-a", "0" * 16, "two")
+        assert catalog.alias("uid-a", "0" * 16) == "one"
+        for _ in range(2):
+            catalog.remove_alias("uid-a", "0" * 16, "one")
+            assert catalog.alias("uid-a", "0" * 16) is None
+        assert (catalog.alias("uid-a", "1" * 16), catalog.alias("uid-b", "0" * 16)) == ("one", "one")
+
+    def test_a_row_is_written_by_its_name_alone(self, catalog: Catalog, uid: str) -> None:
+        name, first = "0" * 16, row(uid, "one", 1)
+        with pytest.raises(RevisionConflict):
+            catalog.put_called(first, None, name)
+        catalog.save_aliases(uid, {name: "two"})
+        with pytest.raises(RevisionConflict):
+            catalog.put_called(first, None, name)
+        assert catalog.picture(first.key) is None
+        catalog.save_aliases(uid, {name: "one"})
+        catalog.put_called(first, None, name)
+        with pytest.raises(RevisionConflict):
+            catalog.put_called(first, None, name)
+        with pytest.raises(RevisionConflict):
+            catalog.put_called(first.but(revision=3), 2, name)
+        catalog.put_called(first.but(revision=2), 1, name)
+        stored = catalog.picture(first.key)
+        assert stored is not None
+        assert contents(stored) == contents(first.but(revision=2))
+
+    def test_of_those_that_are_given_a_name_at_the_same_time_one_is_written(self, catalog: Catalog, uid: str) -> None:
+        """Each takes it from the other as often as it can, and then writes its row."""
+
+        def add(number: int) -> bool:
+            for _ in range(3):
+                before = catalog.alias(uid, "0" * 16)
+                catalog.claim_alias(uid, "0" * 16, f"{number}", before)
+            try:
+                catalog.put_called(row(uid, f"{number}", 1), None, "0" * 16)
+            except RevisionConflict:
+                return False
+            return True
+
+        with ThreadPoolExecutor(8) as pool:
+            written = [number for number, done in enumerate(pool.map(add, range(8))) if done]
+        assert len(written) == 1
+        assert catalog.alias(uid, "0" * 16) == f"{written[0]}"
+
     @given(
         aliases=st.dictionaries(st.text("0123456789abcdef", min_size=16, max_size=16), TEXTS.filter(bool), max_size=60)
     )

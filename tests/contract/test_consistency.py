@@ -20,15 +20,18 @@ from hypothesis import strategies as st
 from lookalike.domain.application import Application, Policy
 from lookalike.domain.consistency import Fault, Report
 from lookalike.domain.library import Identity, Kind, LibraryRef
-from lookalike.domain.picture import Metadata, Picture, State, companion_keys, object_key, thumbnail_key
+from lookalike.domain.picture import Key, Metadata, Picture, State, companion_keys, object_key, sign_of, thumbnail_key
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.consistency import check
 from lookalike.service.delete import Delete, delete
 from lookalike.service.libraries import create_library
 from lookalike.service.mend import Mender
+from lookalike.service.old_signs import learn_sign
 from lookalike.service.purge import SWEEP_AFTER_MS, purge
 from lookalike.service.search import Search, search
+from lookalike.service.stored import find_picture
+from lookalike.service.update import Update, update
 from lookalike.stores.local.sqlite_stores import SqliteStores
 from lookalike.stores.vectors.index import FaissIndex
 from tests.contract import conftest
@@ -407,3 +410,112 @@ def test_the_deep_check_finds_what_no_key_tells(ports: Ports, clock: SetClock) -
     ports.originals.put(world.pictures[3].object_key, source(3).data or b"")
     assert world.check(deep=100).found == {}
     assert world.answers() == before
+
+
+class Signed:
+    """Pictures that are their own ids, some of which had other signs elsewhere."""
+
+    def __init__(self, ports: Ports, clock: SetClock) -> None:
+        self.ports, self.clock = ports, clock
+        self.ref = LibraryRef("tenant", f"signed-{uuid4().hex[:8]}", Kind.SIMILAR, Identity.PICTURE)
+        self.library = create_library(ports, self.ref)
+
+    def add(self, number: int, old_sign: str = "") -> Picture:
+        self.clock.now += _STEP
+        return add(self.ports, Add(self.ref, source(number), Metadata(old_sign=old_sign)), self.library)
+
+    def tell(self, picture: Picture, old_sign: str) -> None:
+        """Write a row with an old sign beside the use cases, as versions before did under load."""
+        current = self.ports.catalog.picture(picture.key)
+        assert current is not None
+        changed = described(current, old_sign=old_sign).but(revision=current.revision + 1)
+        self.ports.catalog.put(changed, current.revision)
+        self.ports.index.write([changed])
+
+    def told(self, *pictures: Picture) -> list[str]:
+        rows = [self.ports.catalog.picture(picture.key) for picture in pictures]
+        return [row.metadata.old_sign for row in rows if row is not None]
+
+    def named(self, sign: str) -> Key:
+        return find_picture(self.ports, self.library, sign).key
+
+    def check(self, *, repair: bool = False) -> Report:
+        self.clock.now += DAY
+        return check(self.ports, mend=Mender(self.ports, pause=lambda _: None) if repair else None)
+
+
+@pytest.fixture
+def signed(ports: Ports, clock: SetClock) -> Signed:
+    return Signed(ports, clock)
+
+
+def test_signs_that_are_right_are_no_difference(signed: Signed) -> None:
+    """Those of deleted and purged pictures neither, for these get them back; nor second ones, nor a picture's own."""
+    first, purged, second, own = signed.add(0, "1,1"), signed.add(1, "2,2"), signed.add(2, "3,3"), signed.add(3)
+    signed.add(4)
+    signed.add(5, "8,8")
+    learn_sign(signed.ports, signed.library, second.key, "4,4", told=False)
+    update(signed.ports, Update(signed.ref, own.key, {"old_sign": sign_of(own.digest)}))
+    delete(signed.ports, Delete(signed.ref, ("2,2",)))
+    signed.clock.now += 40 * DAY
+    assert purge(signed.ports, lambda: True).pictures == 1
+    delete(signed.ports, Delete(signed.ref, ("8,8",)))
+    assert signed.check(repair=True).found == {}
+    assert signed.add(1).metadata.old_sign == "2,2"
+    assert signed.ports.catalog.picture(purged.key) is not None
+    assert signed.told(first, second, own) == ["1,1", "3,3", sign_of(own.digest)]
+
+
+def test_of_doubled_signs_one_stays_with_the_picture_that_it_names(signed: Signed) -> None:
+    rows = [signed.add(0), signed.add(1, "1,1"), *(signed.add(number) for number in range(2, 6))]
+    for row in rows[2:]:
+        signed.tell(row, "1,1")
+    report = signed.check()
+    assert (report.found, report.mended) == ({Fault.WRONG_SIGN: 4}, {})
+    assert set(report.examples[Fault.WRONG_SIGN]) == {f"{signed.ref.name}/{row.key.id}" for row in rows[2:]}
+    assert signed.check(repair=True).mended == {Fault.WRONG_SIGN: 4}
+    assert signed.check().found == {}
+    assert signed.told(*rows) == ["", "1,1", "", "", "", ""]
+    assert signed.named("1,1") == rows[1].key
+
+
+def test_signs_that_name_nothing_are_given_again(signed: Signed) -> None:
+    """One picture of two has it again: the other is told by its own."""
+    rows = [signed.add(number) for number in range(3)]
+    for row, sign in zip(rows, ("1,1", "1,1", "2,2"), strict=True):
+        signed.tell(row, sign)
+    gone = signed.add(3, "2,2")
+    delete(signed.ports, Delete(signed.ref, (sign_of(gone.digest),)))
+    report = signed.check(repair=True)
+    assert (report.found, report.left) == ({Fault.WRONG_SIGN: 3}, 0)
+    assert signed.check().found == {}
+    told = signed.told(*rows)
+    assert (sorted(told[:2]), told[2]) == (["", "1,1"], "2,2")
+    assert signed.named("1,1") == rows[told.index("1,1")].key
+    assert signed.named("2,2") == rows[2].key
+    delete(signed.ports, Delete(signed.ref, ("2,2",)))
+    assert signed.add(2).metadata.old_sign == "2,2", "it is known again"
+
+
+def test_a_sign_that_is_another_s_own_is_said_and_left(signed: Signed) -> None:
+    first, second = signed.add(0), signed.add(1)
+    shared = sign_of(second.digest)
+    delete(signed.ports, Delete(signed.ref, (shared,)))
+    update(signed.ports, Update(signed.ref, first.key, {"old_sign": shared}))
+    assert signed.check().found == {}, "the other one is deleted"
+    signed.add(1)
+    report = signed.check(repair=True)
+    assert (report.found, report.mended, report.left) == ({Fault.SHARED_SIGN: 1}, {}, 1)
+    assert report.examples == {Fault.SHARED_SIGN: (f"{signed.ref.name}/{first.key.id}",)}
+    update(signed.ports, Update(signed.ref, first.key, {"old_sign": ""}))
+    assert signed.check().found == {}
+
+
+def test_signs_of_the_young_and_of_removed_libraries_are_not_judged(signed: Signed) -> None:
+    signed.tell(signed.add(0), "1,1")
+    report = check(signed.ports)
+    assert report.found == {}
+    assert report.settling >= 1
+    assert signed.check().found == {Fault.WRONG_SIGN: 1}
+    signed.ports.catalog.remove_library(signed.library, signed.clock.now)
+    assert signed.check().found == {}

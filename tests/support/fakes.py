@@ -166,10 +166,16 @@ class MemoryCatalog(Catalog):
 
     def claim_alias(self, library: str, name: str, id_: str, instead: str | None) -> bool:
         with self.lock:
-            if self.named_elsewhere.get((library, name)) != instead:
+            there = None if instead is None else self.rows.get(Key(library, instead))
+            if self.named_elsewhere.get((library, name)) != instead or (there is not None and there.live):
                 return False
             self.named_elsewhere[library, name] = id_
             return True
+
+    def remove_alias(self, library: str, name: str, id_: str) -> None:
+        with self.lock:
+            if self.named_elsewhere.get((library, name)) == id_:
+                del self.named_elsewhere[library, name]
 
     def missing_libraries(self, uids: Set[str]) -> Set[str]:
         with self.lock:
@@ -194,6 +200,13 @@ class MemoryCatalog(Catalog):
 
     def put(self, picture: Picture, previous: int | None) -> None:
         with self.lock:
+            self._check(picture.key, previous)
+            self.rows[picture.key] = picture
+
+    def put_called(self, picture: Picture, previous: int | None, name: str) -> None:
+        with self.lock:
+            if self.named_elsewhere.get((picture.key.library, name)) != picture.key.id:
+                raise RevisionConflict(picture.key.id)
             self._check(picture.key, previous)
             self.rows[picture.key] = picture
 

@@ -194,7 +194,23 @@ def lives_in_the_native_api(does: Callable[..., None], send: Callable[[str, byte
         does(operation, _succeeds, native, method, path, {"image": {"upload": upload}})
     does("groups", native.call, "GET", f"{own}/pictures/a/image", size="thumb")
     does("groups", _succeeds, native, "DELETE", own, None)
+    lives_of_old_signs(does)
     lives_of_jobs(does)
+
+
+def lives_of_old_signs(does: Callable[..., None]) -> None:
+    """A sign that a picture had elsewhere: it is given, taken by another one when that is deleted, and taken back."""
+    native, signed = NativeCaller(ALICE), "/libraries/signed"
+    does("groups", _succeeds, native, "PUT", signed, {"kind": "same", "identity": "picture"})
+    for number, sign in ((1, "1,2"), (2, "1,2"), (3, "3,4")):
+        said = {"image": image(picture(number)), "old_cont_sign": sign}
+        does("add", _succeeds, native, "POST", f"{signed}/pictures", said)
+        if number == 1:
+            does("delete", _succeeds, native, "DELETE", f"{signed}/pictures/{sign}", None)
+    does("delete", _succeeds, native, "DELETE", f"{signed}/pictures/3,4", None)
+    does("add", _succeeds, native, "POST", f"{signed}/pictures/3,4/restore", None)
+    for change in ("5,6", None):
+        does("update", _succeeds, native, "PATCH", f"{signed}/pictures/1,2", {"old_cont_sign": change})
 
 
 def lives_of_jobs(does: Callable[..., None]) -> None:

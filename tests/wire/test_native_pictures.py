@@ -120,6 +120,36 @@ def test_a_change_keeps_what_it_does_not_name() -> None:
     assert alice.search("shop", picture(1))["matches"][0]["brief"] == "new"
 
 
+@pytest.mark.parametrize("by", ["call", "line"])
+def test_null_takes_away_what_is_said(by: str) -> None:
+    """Of label and desc it is a value, for these are any JSON."""
+    alice.call("PUT", "/libraries/signed", {"kind": "same", "identity": "picture"})
+    said = {"brief": "b", "tags": ["a"], "label": 5, "desc": {"d": 1}}
+    made = alice.call(
+        "POST", "/libraries/signed/pictures", {"image": image(picture(1)), **said, "old_cont_sign": "7,9"}
+    )
+    path = f"/libraries/signed/pictures/{made.json['id']}"
+
+    def change(**members: object) -> dict[str, object]:
+        if by == "call":
+            assert alice.call("PATCH", path, members).status == 200
+        else:
+            line = {"op": "update", "id": made.json["id"], **members}
+            (done, _) = alice.call("POST", "/libraries/signed/bulk", line).lines
+            assert done["status"] == 200
+        there = alice.call("GET", path).json
+        return {name: there[name] for name in (*said, "old_cont_sign") if name in there}
+
+    assert change() == {**said, "old_cont_sign": "7,9"}
+    assert change(old_cont_sign=None) == said
+    assert alice.call("GET", "/libraries/signed/pictures/7,9").status == 404
+    assert change(brief=None, tags=None) == {"label": 5, "desc": {"d": 1}}
+    assert change(label=None, desc=None) == {"label": None, "desc": None}
+    alice.put("shop", "one", picture(1), brief="b")
+    unsigned = alice.call("PATCH", "/libraries/shop/pictures/one", {"old_cont_sign": None})
+    assert (unsigned.status, unsigned.json["brief"]) == (200, "b")
+
+
 def test_a_deleted_picture_is_listed_as_deleted_and_restored() -> None:
     alice.put("shop", "one", picture(1), brief="kept")
     alice.put("shop", "two", picture(2))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lookalike.domain.library import Library
-from lookalike.domain.picture import digest_prefix
+from lookalike.domain.picture import digest_prefix, sign_of
 from lookalike.ports import Ports
 from lookalike.service.purge import purge
 from lookalike.service.restore import restore
@@ -124,6 +124,26 @@ def test_this_api_has_both_signs(memory: Ports, imported: Import) -> None:
     assert "a picture is its own id" in refused.json["detail"]
 
 
+def test_whoever_names_two_pictures_by_one_sign_is_told_so(memory: Ports, imported: Import) -> None:
+    """The later one has it as its own, and callers of either know it: neither may go for the other."""
+    own = VENDOR.add("product", picture(1))
+    imported((0, own))
+    assert VENDOR.add("similar", picture(1)) == own
+    assert (told(0), told(1)) == (own, own)
+    assert VENDOR.call("similar", "update", cont_sign=own, brief="x")["error_code"] == 216100
+    assert VENDOR.call("similar", "delete", cont_sign=f"1,1;{own}")["error_code"] == 216100
+    assert HERE.call("GET", f"/libraries/similar/pictures/{own}").json["code"] == "sign_ambiguous"
+    line, after = imported((1, ""), (2, ""), name="same.csv", on_duplicate=OnDuplicate.UPDATE)
+    assert after[0] == "added", "the import goes on"
+    assert line[0] in ("updated", "refused"), "by the API, it cannot be named; the stores know it by its row"
+    first = next(one for one in memory.catalog.pictures(library(memory).uid, None, 9) if one.metadata.old_sign)
+    path = f"/libraries/similar/pictures/{sign_of(first.digest)}"
+    assert "old_cont_sign" not in HERE.call("PATCH", path, {"old_cont_sign": None}).json
+    assert told(0) == sign_of(first.digest)
+    assert "error_code" not in VENDOR.call("similar", "delete", cont_sign=own)
+    assert told(0) == sign_of(first.digest)
+
+
 def test_jumdata_s_callers_are_told_it_as_theirs(memory: Ports, imported: Import) -> None:
     theirs = base64.b64encode(OLD.encode()).decode().rstrip("=")
     client = Client(ALICE)
@@ -173,8 +193,9 @@ def test_a_table_that_was_imported_before_old_signs_were_told(memory: Ports, imp
     (line,) = imported((0, OTHER), name="third.csv", on_duplicate=OnDuplicate.UPDATE)
     assert line[0] == "updated"
     assert told(0) == OTHER
-    (line,) = imported((0, OTHER), name="fourth.csv", on_duplicate=OnDuplicate.UPDATE)
-    assert line[0] == "same"
+    for name, same in (("fourth.csv", OTHER), ("fifth.csv", "0011,0000000022")):
+        (line,) = imported((0, same), name=name, on_duplicate=OnDuplicate.UPDATE)
+        assert line[0] == "same"
 
 
 def test_a_sign_in_the_place_of_the_id_is_one(memory: Ports, imported: Import) -> None:

@@ -37,6 +37,8 @@ _WORDS: Mapping[Fault, str] = {
     Fault.NO_MAP: "local maps lost or damaged",
     Fault.UNREADABLE: "rows that cannot be read",
     Fault.NO_LIBRARY: "in libraries that are not in the catalog",
+    Fault.WRONG_SIGN: "told by old signs that do not name them",
+    Fault.SHARED_SIGN: "told by old signs that are others' own",
     Fault.ORPHAN_ENTRY: "hidden index entries of no row",
     Fault.ORPHAN_FILE: "files of no row",
     Fault.ORPHAN_MAP: "local maps of no row",

@@ -207,6 +207,11 @@ def digest_prefix(sign: str) -> str | None:
     return f"{first:08x}{second:08x}" if max(first, second) < 2**32 else None
 
 
+def is_same_sign(one: str, other: str) -> bool:
+    """Whether two texts are signs, and the same one: 01,7 is 1,7."""
+    return digest_prefix(one) == digest_prefix(other) is not None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Embedding:
     """The model's output for one picture: a vector per kind, and the local map (empty if the model has none).

@@ -67,7 +67,14 @@ class Catalog(Protocol):
 
     @abstractmethod
     def claim_alias(self, library: str, name: str, id_: str, instead: str | None) -> bool:
-        """Let a name be that of a picture, if it is that of ``instead`` now (None: of nothing); return whether it was."""
+        """Let a name be that of a picture, if it is that of ``instead`` now (None: of nothing), and no live row is by that id.
+
+        Returns whether it was so. That is seen and done in one step, as :meth:`put_called` is.
+        """
+
+    @abstractmethod
+    def remove_alias(self, library: str, name: str, id_: str) -> None:
+        """Forget a name if it is that of this picture; else do nothing."""
 
     @abstractmethod
     def missing_libraries(self, uids: Set[str]) -> Set[str]:
@@ -102,6 +109,13 @@ class Catalog(Protocol):
         """Write the row in place of the one with revision ``previous`` (None: of no row).
 
         Raises RevisionConflict if the stored revision is another one; nothing has changed then.
+        """
+
+    @abstractmethod
+    def put_called(self, picture: Picture, previous: int | None, name: str) -> None:
+        """Write the row as :meth:`put` does, if the name is that of the picture. Raises RevisionConflict also if it is not.
+
+        So of two pictures that are given a name at the same time, one is written.
         """
 
     @abstractmethod

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from lookalike.domain.library import Identity, Kind, Library, LibraryRef
-from lookalike.domain.picture import NO_METADATA, Embedding, Key, Metadata, Picture, State, next_revision
+from lookalike.domain.picture import NO_METADATA, Embedding, Key, Metadata, Picture, State, digest_prefix, next_revision
 from lookalike.embedding.library_embedding import embed_for_library
 from lookalike.errors import (
     ArgumentTooLong,
@@ -175,7 +175,8 @@ def write(ports: Ports, file: bytes, attempt: Attempt) -> bool:
         _store(ports, file, attempt)
     elif attempt.is_same_file:
         _store_if_lost(ports, picture, file)
-    if picture is not replaced and not write_row(ports, picture, None if replaced is None else replaced.revision):
+    previous, called = None if replaced is None else replaced.revision, digest_prefix(picture.metadata.old_sign) or ""
+    if picture is not replaced and not write_row(ports, picture, previous, called):
         if attempt.stores_file:
             _remove_lost(ports, picture)
         return False

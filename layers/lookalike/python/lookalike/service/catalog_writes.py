@@ -20,10 +20,10 @@ MAX_ATTEMPTS = 5
 R = TypeVar("R", Picture, Picture | None)
 
 
-def compare_and_set(ports: Ports, key: Key, step: Callable[[Picture | None], R]) -> R:
+def compare_and_set(ports: Ports, key: Key, step: Callable[[Picture | None], R], called: str = "") -> R:
     """Write what ``step`` makes of the current row (None: no row), or of a newer one if another write was faster.
 
-    Returns the row written; None if ``step`` returned None, which leaves the row alone. Raises Unavailable after
+    ``called``: an alias that must be the picture's. Returns the row written; None if ``step`` returned None, which leaves the row alone. Raises Unavailable after
     ``ATTEMPTS`` lost races, and whatever ``step`` raises.
     """
     for _ in range(MAX_ATTEMPTS):
@@ -31,19 +31,23 @@ def compare_and_set(ports: Ports, key: Key, step: Callable[[Picture | None], R])
         changed = step(current)
         if changed is None:
             return changed
-        if write_row(ports, changed, None if current is None else current.revision):
+        if write_row(ports, changed, None if current is None else current.revision, called):
             return changed
     raise Unavailable(f"catalog: {key.library}/{key.id} changes too fast")
 
 
-def write_row(ports: Ports, row: Picture, previous: int | None) -> bool:
+def write_row(ports: Ports, row: Picture, previous: int | None, called: str = "") -> bool:
     """Write the row in place of the one with revision ``previous`` (None: of no row); False if another write was faster.
 
+    With ``called``, an alias, also False if that is not the picture's, or not any more.
     A write whose answer is lost may have happened, and one that the store's client repeats for that reason conflicts with
     itself. In both cases the row is looked up. Raises Unavailable if it is not known to be written.
     """
     try:
-        ports.catalog.put(row, previous)
+        if called:
+            ports.catalog.put_called(row, previous, called)
+        else:
+            ports.catalog.put(row, previous)
     except RevisionConflict:
         return _is_written(ports, row)
     except Unavailable:

@@ -61,7 +61,7 @@ def check(
     map_size = _map_size(ports)
     with tempfile.TemporaryDirectory(prefix="lookalike-check-") as folder:
         tell("listing")
-        seen = survey(ports, Path(folder), deep, map_size=map_size, removed=removed_libraries(ports).keys())
+        seen = _survey(ports, Path(folder), deep, map_size)
     removed = removed_libraries(ports)  # again: of one that is removed meanwhile nothing is to be said either
     libraries = KnownLibraries(ports)
     tally = _Tally(libraries, min(names, MAX_NAMES))
@@ -83,6 +83,11 @@ def check(
         len(seen.sample),
         max(removed.values()) + SWEEP_AFTER_MS if removed else None,
     )
+
+
+def _survey(ports: Ports, folder: Path, deep: int, map_size: int) -> Survey:
+    removed, signed = removed_libraries(ports).keys(), KnownLibraries(ports).signed
+    return survey(ports, folder, deep, map_size=map_size, removed=removed, signed=signed)
 
 
 @dataclass(slots=True)

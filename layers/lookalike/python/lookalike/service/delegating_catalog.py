@@ -51,6 +51,9 @@ class DelegatingCatalog(Catalog):
     def claim_alias(self, library: str, name: str, id_: str, instead: str | None) -> bool:
         return self._catalog.claim_alias(library, name, id_, instead)
 
+    def remove_alias(self, library: str, name: str, id_: str) -> None:
+        self._catalog.remove_alias(library, name, id_)
+
     def picture(self, key: Key) -> Picture | None:
         return self._catalog.picture(key)
 
@@ -65,6 +68,9 @@ class DelegatingCatalog(Catalog):
 
     def put(self, picture: Picture, previous: int | None) -> None:
         self._catalog.put(picture, previous)
+
+    def put_called(self, picture: Picture, previous: int | None, name: str) -> None:
+        self._catalog.put_called(picture, previous, name)
 
     def remove(self, key: Key, revision: int) -> None:
         self._catalog.remove(key, revision)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from functools import cached_property
 
 from lookalike.domain.canary import TENANT
-from lookalike.domain.library import Library
+from lookalike.domain.library import Identity, Library
 from lookalike.domain.picture import Key
 from lookalike.ports import Ports
 
@@ -57,6 +57,11 @@ class KnownLibraries:
         tenants = sorted(self._applications.keys() | {TENANT})
         found = (library for tenant in tenants for library in self._ports.catalog.libraries(tenant))
         return {library.uid: library for library in found}
+
+    @property
+    def signed(self) -> Set[str]:
+        """The uids of those where a picture is its own id, so that it may have had another sign elsewhere."""
+        return {uid for uid, library in self.by_uid.items() if library.identity is Identity.PICTURE}
 
     @cached_property
     def _applications(self) -> Mapping[str, str]:

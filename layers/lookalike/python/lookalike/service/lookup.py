@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from lookalike.domain.library import Identity, Library
 from lookalike.domain.picture import Key, Picture
@@ -11,6 +12,9 @@ from lookalike.ports import Ports
 from lookalike.service.identity import locate
 from lookalike.service.image_source import Source, load
 from lookalike.service.old_signs import rows_of_sign
+
+#: Names of one call that are looked up in parallel: a thousand signs take two reads each.
+_MAX_PARALLEL = 16
 
 
 def resolve_keys(ports: Ports, library: Library, which: Source | Sequence[str]) -> list[Key]:
@@ -25,7 +29,12 @@ def resolve_keys(ports: Ports, library: Library, which: Source | Sequence[str]) 
         key, found = locate(ports, library, load(ports, which, library.tenant).picture)
         return [key] if found is not None and found.deletable else []
     by_name = _by_id if library.identity is Identity.OWN else _by_sign
-    rows = (by_name(ports, library, name) for name in dict.fromkeys(which))
+    names = list(dict.fromkeys(which))
+    if len(names) <= 1:
+        rows = [by_name(ports, library, name) for name in names]
+    else:
+        with ThreadPoolExecutor(_MAX_PARALLEL) as pool:
+            rows = list(pool.map(lambda name: by_name(ports, library, name), names))
     return list(dict.fromkeys(row.key for row in rows if row is not None))
 
 

@@ -23,6 +23,7 @@ from lookalike.ports import Ports
 from lookalike.service.add import put_embedding
 from lookalike.service.catalog_writes import compare_and_set
 from lookalike.service.embedded_again import OriginalsEmbedder
+from lookalike.service.old_signs import mend_sign
 from lookalike.service.second_look import fault_of, look_now
 
 #: Rows mended in a second, at most.
@@ -41,7 +42,7 @@ class Mender:
     """Mends findings, ``rate`` rows a second at most, fewer while the stores are slow.
 
     What cannot be mended is left: a lost original or library, a row that cannot be read, a picture that is not the first to
-    be found.
+    be found, an old sign that is another picture's own.
     """
 
     def __init__(self, ports: Ports, rate: float = DEFAULT_RATE, pause: Callable[[float], None] = time.sleep) -> None:
@@ -59,6 +60,7 @@ class Mender:
             Fault.OTHER_MODEL: self._embed_again,
             Fault.UNLIKE: self._embed_again,
             Fault.NO_MAP: self._embed_again,
+            Fault.WRONG_SIGN: self._signs,
             Fault.ORPHAN_FILE: self._remove_files,
             Fault.ORPHAN_MAP: self._remove_maps,
         }
@@ -135,6 +137,9 @@ class Mender:
 
         changed = compare_and_set(self._ports, row.key, step)
         return changed is None or self._mend_entries(row.kind, [row.key]) == 1
+
+    def _signs(self, findings: Sequence[Finding]) -> int:
+        return sum(mend_sign(self._ports, one.row) for one in findings if one.row is not None)
 
     def _remove_files(self, findings: Sequence[Finding]) -> int:
         self._ports.originals.remove_stored([one.name for one in findings])

@@ -100,6 +100,9 @@ class SeenCatalog(DelegatingCatalog):
     def put(self, picture: Picture, previous: int | None) -> None:
         self._catalog.put(picture.as_stored(), previous)
 
+    def put_called(self, picture: Picture, previous: int | None, name: str) -> None:
+        self._catalog.put_called(picture.as_stored(), previous, name)
+
     def waiting_for_purge(self, before: int, limit: int, since: int = 0) -> Sequence[Picture]:
         return self._seen(self._catalog.waiting_for_purge(before, limit, since))
 

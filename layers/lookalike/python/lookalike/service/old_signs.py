@@ -1,28 +1,42 @@
 """Signs that pictures had at the vendor they come from: callers go on naming them so, and are told them in answers.
 
 A row has its old sign among its metadata, so that an answer costs nothing more. The catalog's aliases find the picture by it;
-they outlive the row, and say which sign a picture had that is added or restored after it was deleted.
+they outlive the row, and say which sign a picture had that is added or restored after it was deleted. So an alias of no picture
+is nothing to be tidied up.
+
+No two live rows have one old sign, whoever writes when: a row gets it, or comes back to life with it, only in a write that
+needs the alias to be the picture's (``put_called``), and an alias is taken only from a picture that has no live row
+(``claim_alias``); the catalog sees and does either in one step. An add that broke off leaves an alias of no picture, and so
+does not keep the sign from others. Only an archive that is put back brings its aliases as they were, whoever has them here;
+the check of the stores finds what that leaves of a sign, and mends it (``wrong_sign``).
+
+A picture's own sign is not claimed, and adding it is not refused because another one had that sign elsewhere: two signs that
+agree by chance are nobody's fault. Then both are called so, and whoever names either by it is told that it is ambiguous.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lookalike.domain.library import Library
-from lookalike.domain.picture import Key, Picture, digest_prefix, sign_of
+from lookalike.domain.picture import Key, Picture, digest_prefix, next_revision, sign_of
 from lookalike.errors import InvalidArgument
 from lookalike.ports import Ports
+from lookalike.service.catalog_writes import compare_and_set, publish_to_index
 
 #: Rows read per sign, to see whether two are live. A sign has 64 bits, so more than that is no coincidence.
 MAX_ROWS_PER_SIGN = 10
 
 
 def rows_of_sign(ports: Ports, library: Library, sign: str) -> list[Picture]:
-    """Return the rows that have a sign, and that of the picture which had it elsewhere, unless a picture here has it."""
+    """Return the rows that have a sign, and that of the picture which had it elsewhere: callers know either by it."""
     prefix = digest_prefix(sign)
     if prefix is None:
         return []
     rows = [*ports.catalog.pictures_by_prefix(library.uid, prefix, MAX_ROWS_PER_SIGN)]
-    id_ = None if any(row.deletable for row in rows) else ports.catalog.alias(library.uid, prefix)
-    row = None if id_ is None else ports.catalog.picture(Key(library.uid, id_))
+    id_ = ports.catalog.alias(library.uid, prefix)
+    known = id_ is None or any(row.key.id == id_ for row in rows)
+    row = None if known else ports.catalog.picture(Key(library.uid, id_ or ""))
     return rows if row is None else [*rows, row]
 
 
@@ -51,20 +65,64 @@ def require_sign(ports: Ports, picture: Picture) -> None:
         raise _taken(picture.metadata.old_sign)
 
 
-def _claim(ports: Ports, key: Key, sign: str) -> None:
-    """Have the sign be the picture's. Raises InvalidArgument if another picture is given it at the same time.
+def forget_sign(ports: Ports, key: Key, sign: str) -> None:
+    """Have the sign that a picture had in its row, or is to get back, name it no more, once its row is without it.
 
-    One that was given it and is not there yet loses it: :func:`require_sign` tells it so before it is written.
+    May be repeated, also where an earlier call broke off after the row was written.
+    """
+    known = ports.catalog.alias(key.library, key.id)
+    for prefix in {digest_prefix(sign), known} - {None}:
+        ports.catalog.remove_alias(key.library, prefix or "", key.id)
+    if known is not None:
+        ports.catalog.remove_alias(key.library, key.id, known)
+
+
+def is_named(ports: Ports, row: Picture) -> bool:
+    """Whether the old sign that a row is told by names its picture."""
+    return ports.catalog.alias(row.key.library, digest_prefix(row.metadata.old_sign) or "") == row.key.id
+
+
+def is_ambiguous(ports: Ports, row: Picture) -> bool:
+    """Whether the old sign that a row is told by is another picture's own."""
+    prefix = digest_prefix(row.metadata.old_sign) or ""
+    there = ports.catalog.pictures_by_prefix(row.key.library, prefix, MAX_ROWS_PER_SIGN) if prefix else ()
+    return any(other.deletable and other.key != row.key for other in there)
+
+
+def mend_sign(ports: Ports, row: Picture) -> bool:
+    """Have the old sign that a live row is told by name its picture; or have it told by its own, if another live one is so named.
+
+    Returns whether either is so now.
+    """
+    library, prefix = row.key.library, digest_prefix(row.metadata.old_sign) or ""
+    named = ports.catalog.alias(library, prefix) if prefix else None
+    if prefix and (named == row.key.id or ports.catalog.claim_alias(library, prefix, row.key.id, named)):
+        ports.catalog.save_aliases(library, {row.key.id: prefix})
+        return True
+    other = None if named is None else ports.catalog.picture(Key(library, named))
+    if prefix and (other is None or not other.live):  # it was given to another one just now
+        return False
+
+    def step(current: Picture | None) -> Picture | None:
+        if current is None or not current.live or current.metadata.old_sign != row.metadata.old_sign:
+            return None
+        metadata = replace(current.metadata, old_sign="")
+        return current.but(revision=next_revision(current.revision, ports.clock()), metadata=metadata)
+
+    changed = compare_and_set(ports, row.key, step)
+    if changed is not None:
+        publish_to_index(ports, [changed])
+    return True
+
+
+def _claim(ports: Ports, key: Key, sign: str) -> None:
+    """Have the sign be the picture's. Raises InvalidArgument if another one is given it at the same time.
+
+    One that was given it and is not there yet loses it: its row cannot be written any more.
     """
     prefix = digest_prefix(sign) or ""
     before = ports.catalog.alias(key.library, prefix)
-    if before == key.id:
-        return
-    if not ports.catalog.claim_alias(key.library, prefix, key.id, before):
-        raise _taken(sign)
-    other = None if before is None else ports.catalog.picture(Key(key.library, before))
-    if other is not None and other.deletable:  # it was written after it was looked for
-        ports.catalog.claim_alias(key.library, prefix, other.key.id, key.id)
+    if before != key.id and not ports.catalog.claim_alias(key.library, prefix, key.id, before):
         raise _taken(sign)
 
 

@@ -23,8 +23,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lookalike.domain.library import Identity, Library
-from lookalike.domain.picture import Key, Picture, State, next_revision
-from lookalike.errors import PictureError, PictureExists, PictureNotFound, SignAmbiguous, Unavailable
+from lookalike.domain.picture import Key, Picture, State, digest_prefix, next_revision
+from lookalike.errors import InvalidArgument, PictureError, PictureExists, PictureNotFound, SignAmbiguous, Unavailable
 from lookalike.observability import logger
 from lookalike.ports import Ports
 from lookalike.service.add import Attempt, embed, put_second, second_embedding, write
@@ -119,7 +119,7 @@ def _embed_second(ports: Ports, library: Library, row: Picture, loaded: Loaded) 
 def _reveal(ports: Ports, row: Picture) -> Picture | None:
     """Write the deleted row as a live one. None if another write of the row was faster."""
     restored = _live(ports, row)
-    if not write_row(ports, restored, row.revision):
+    if not write_row(ports, restored, row.revision, digest_prefix(restored.metadata.old_sign) or ""):
         return None
     publish_to_index(ports, [restored])
     return restored
@@ -128,14 +128,16 @@ def _reveal(ports: Ports, row: Picture) -> Picture | None:
 def _add_anew(ports: Ports, library: Library, row: Picture, loaded: Loaded) -> Picture | None:
     """Embed the original by the present model, and add it in place of the deleted row.
 
-    None if another write of the row was faster.
+    None if another write of the row was faster, or another picture was given its old sign meanwhile.
     """
     embedding = embed(ports, library, loaded)
     live = _live(ports, row)
     restored = live.but(added=live.revision, model=ports.embedder.model, vector=embedding.vectors[library.kind])
-    return (
-        restored if write(ports, loaded.data, Attempt(restored, row, embedding.feature_map, embedding.second)) else None
-    )
+    attempt = Attempt(restored, row, embedding.feature_map, embedding.second)
+    try:
+        return restored if write(ports, loaded.data, attempt) else None
+    except InvalidArgument:
+        return None
 
 
 def _live(ports: Ports, row: Picture) -> Picture:

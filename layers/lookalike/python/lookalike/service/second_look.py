@@ -11,7 +11,8 @@ from lookalike.domain.inventory import IndexEntry
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Key, Picture, State
 from lookalike.ports import Ports
-from lookalike.service.survey import Hashes, Survey, are_among, key_hash, name_hash
+from lookalike.service.old_signs import is_ambiguous, is_named
+from lookalike.service.survey import Hashes, Survey, are_among, key_hash, name_hash, old_sign_hash
 
 #: Milliseconds since a picture's last change before which no difference of it counts: its write may be under way.
 GRACE_MS = 60_000
@@ -54,7 +55,7 @@ class SecondLook:
             yield from self._judged([(row.kind, row.key) for row, here in zip(batch, chosen, strict=True) if here])
 
     def own_faults(self, seen: Survey, lost_libraries: Set[str]) -> Iterator[Finding]:
-        """Yield rows of another model, without original, map or library, and unreadable: one fault after the other."""
+        """Yield rows of another model, without original, map, library or sign, and unreadable: one fault after the other."""
         tests: list[tuple[Fault, bool, _Test]] = [
             (Fault.OTHER_MODEL, seen.other_models > 0, self._are_of_other_models),
             (Fault.NO_ORIGINAL, len(seen.lost_files) > 0, lambda rows: self._have_lost_files(rows, seen.lost_files)),
@@ -65,6 +66,8 @@ class SecondLook:
                 len(lost_libraries) > 0,
                 lambda rows: [row.live and row.key.library in lost_libraries for row in rows],
             ),
+            (Fault.WRONG_SIGN, len(seen.wrong_signs) > 0, lambda rows: _have_old_signs(rows, seen.wrong_signs)),
+            (Fault.SHARED_SIGN, len(seen.shared_signs) > 0, lambda rows: _have_old_signs(rows, seen.shared_signs)),
         ]
         for fault, due, test in tests:
             for batch in self._ports.catalog.every_row() if due else ():
@@ -99,6 +102,10 @@ class SecondLook:
             return data is None or sha256(data).hexdigest() != row.file_digest
         if fault is Fault.NO_MAP:
             return len(self._ports.maps.maps([row.object_key]).get(row.object_key, b"")) != self._map_size
+        if fault is Fault.WRONG_SIGN:
+            return not is_named(self._ports, row)
+        if fault is Fault.SHARED_SIGN:
+            return is_ambiguous(self._ports, row)
         return True
 
     def _settled(self, row: Picture) -> Picture | None:
@@ -146,6 +153,11 @@ class SecondLook:
         old = at <= before
         self.settling += not old
         return old
+
+
+def _have_old_signs(rows: Sequence[Picture], wanted: Hashes) -> list[bool]:
+    chosen = are_among((old_sign_hash(row) for row in rows), wanted)
+    return [row.live and bool(row.metadata.old_sign) and here for row, here in zip(rows, chosen, strict=True)]
 
 
 def look_now(ports: Ports, kind: Kind, keys: Sequence[Key]) -> tuple[dict[Key, Picture | None], dict[Key, IndexEntry]]:

@@ -26,11 +26,14 @@ from numpy.typing import NDArray
 from lookalike.domain.consistency import Totals
 from lookalike.domain.inventory import IndexEntry, StoredFile, StoredMap
 from lookalike.domain.library import Kind
-from lookalike.domain.picture import Key, Picture, State, companion_keys
+from lookalike.domain.picture import Key, Picture, State, companion_keys, digest_prefix
 from lookalike.ports import Ports
 
 #: First bits of a hash that choose its part. A part of ten million pictures has 625,000.
 _PART_BITS = 4
+
+#: Aliases that are read at once.
+_PAGE = 1000
 
 #: Of a live entry's contents, the bit that says so, above those of its model's checksum.
 _LIVE = 1 << 15
@@ -51,8 +54,9 @@ class Survey:
 
     ``ghosts``, ``hidden``, ``stale`` and ``missing`` are hashes of :func:`key_hash`, the others of :func:`name_hash`.
     Files and maps are lost, too, where their size tells that they are damaged. ``sample`` are live rows of the present model,
-    drawn at random. ``libraries`` are the uids of all live rows' libraries. Rows of removed libraries are neither live
-    nor of another model nor drawn.
+    drawn at random. ``libraries`` are the uids of all live rows' libraries. ``wrong_signs`` are old signs of rows whose aliases
+    they are not, and ``shared_signs`` those that are another row's own, as hashes of :func:`sign_hash`. Rows of removed
+    libraries are neither live nor of another model nor drawn, and have no sign.
     """
 
     totals: Totals
@@ -64,6 +68,8 @@ class Survey:
     orphan_files: Hashes
     lost_maps: Hashes
     orphan_maps: Hashes
+    wrong_signs: Hashes
+    shared_signs: Hashes
     other_models: int
     unreadable: int
     sample: Sequence[Picture]
@@ -80,6 +86,11 @@ def name_hash(name: str) -> int:
     return int.from_bytes(blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
+def sign_hash(library: str, prefix: str) -> int:
+    """Return the hash of a sign in a library (uid), given as the first digits of a digest."""
+    return name_hash(f"{library}\0{prefix}")
+
+
 def are_among(hashes: Iterable[int], wanted: Hashes) -> list[bool]:
     """Return for each hash whether it is among the wanted ones."""
     given = np.fromiter(hashes, np.uint64)
@@ -90,28 +101,39 @@ def are_among(hashes: Iterable[int], wanted: Hashes) -> list[bool]:
     return found
 
 
-def survey(ports: Ports, folder: Path, deep: int = 0, *, map_size: int, removed: Set[str] = frozenset()) -> Survey:
+def survey(
+    ports: Ports,
+    folder: Path,
+    deep: int = 0,
+    *,
+    map_size: int,
+    removed: Set[str] = frozenset(),
+    signed: Set[str] = frozenset(),
+) -> Survey:
     """List all stores into an empty folder, and compare them. Raises Unavailable, or OSError if the folder's disk is full.
 
     ``deep`` rows are drawn for the sample. ``map_size`` is the bytes of every map that the present model makes, 0 if it makes
-    none. ``removed`` are libraries (uid) that wait to be swept.
+    none. ``removed`` are libraries (uid) that wait to be swept, and ``signed`` those whose old signs are looked at.
     """
     with ExitStack() as opened:
         lists = _Lists(*(opened.enter_context(_List(folder / name, columns)) for name, columns in _LISTS))
         entries = _add_all(lists.entries, ports.index.entries(), _entry_numbers)
         files = _add_all(lists.files, ports.originals.stored(), _file_numbers)
         maps = _add_all(lists.maps, ports.maps.stored_maps(), _map_numbers)
-        rows = _Rows(ports, lists, deep, map_size=map_size, removed_libraries=removed)
+        aliased = {uid for uid in signed - removed if _add_all(lists.aliases, _aliases(ports, uid), _alias_numbers)}
+        rows = _Rows(ports, lists, deep, map_size=map_size, removed_libraries=removed, signed=signed, aliased=aliased)
         for batch in ports.catalog.every_row():
             rows.add(batch)
         indexed = _joined(_compare_entries(*parts) for parts in _parts(lists.rows, lists.entries))
         stored = _joined(_compare_presence(*parts) for parts in _parts(lists.expected_files, lists.files))
         mapped = _joined(_compare_presence(*parts) for parts in _parts(lists.expected_maps, lists.maps))
+        signs = _joined(_compare_signs(*parts) for parts in _parts(lists.old_signs, lists.aliases, lists.own_signs))
     return Survey(
         Totals(rows.read, rows.live, entries, files, maps, rows.removed),
         **dict(zip(("ghosts", "hidden", "stale", "missing"), indexed, strict=True)),
         **dict(zip(("lost_files", "orphan_files"), stored, strict=True)),
         **dict(zip(("lost_maps", "orphan_maps"), mapped, strict=True)),
+        **dict(zip(("wrong_signs", "shared_signs"), signs, strict=True)),
         other_models=rows.other_models,
         unreadable=rows.unreadable,
         sample=rows.sample,
@@ -159,10 +181,23 @@ class _Lists:
     files: _List
     expected_maps: _List
     maps: _List
+    old_signs: _List
+    aliases: _List
+    own_signs: _List
 
 
-#: Names and columns of the lists. Beside a hash stand contents or a size.
-_LISTS = (("rows", 2), ("entries", 2), ("expected-files", 2), ("files", 2), ("expected-maps", 2), ("maps", 2))
+#: Names and columns of the lists. Beside a hash stand contents or a size, and beside that of a sign, that of an id.
+_LISTS = (
+    ("rows", 2),
+    ("entries", 2),
+    ("expected-files", 2),
+    ("files", 2),
+    ("expected-maps", 2),
+    ("maps", 2),
+    ("old-signs", 2),
+    ("aliases", 2),
+    ("own-signs", 2),
+)
 
 #: What stands for a size: of what need not be there, or whose size its store does not tell; and of what must be there and
 #: may have any size but none. Any other is one more than the bytes.
@@ -178,6 +213,8 @@ class _Rows:
     deep: int
     map_size: int = field(kw_only=True)
     removed_libraries: Set[str] = field(kw_only=True)
+    signed: Set[str] = field(kw_only=True)
+    aliased: Set[str] = field(kw_only=True)
     read: int = 0
     live: int = 0
     removed: int = 0
@@ -193,7 +230,7 @@ class _Rows:
         self.unreadable += len(batch) - len(readable)
         model = self.ports.embedder.model
         name_of = self.ports.originals.name_of
-        rows, files, maps = [], [], []
+        rows, files, maps, old_signs, own_signs = [], [], [], [], []
         for row in readable:
             is_removed = row.key.library in self.removed_libraries
             counts = row.live and not is_removed
@@ -208,11 +245,17 @@ class _Rows:
             maps.append((name_hash(row.object_key), self.map_size + 1 if has_map else _NO_SIZE))
             if counts:
                 self.libraries.add(row.key.library)
+            if counts and row.key.library in self.aliased:
+                own_signs.append((sign_hash(row.key.library, row.key.id[:16]), name_hash(row.key.id)))
+            if counts and row.metadata.old_sign and row.key.library in self.signed:
+                old_signs.append((old_sign_hash(row), name_hash(row.key.id)))
             if self.deep and current:
                 self._draw(row)
         self.lists.rows.add(rows)
         self.lists.expected_files.add(files)
         self.lists.expected_maps.add(maps)
+        self.lists.old_signs.add(old_signs)
+        self.lists.own_signs.add(own_signs)
 
     def _draw(self, row: Picture) -> None:
         """Keep the row with equal chance among all (Vitter, algorithm R)."""
@@ -225,6 +268,24 @@ class _Rows:
 def contents_of(live: bool, revision: int, model: str) -> int:
     """Return what searches see of an entry or a row as one number; 0 if they see nothing."""
     return (revision << 16 | _LIVE | crc32(model.encode()) & (_LIVE - 1)) & _UINT64 if live else 0
+
+
+def old_sign_hash(row: Picture) -> int:
+    """Return the hash of the sign that a row's picture had elsewhere."""
+    return sign_hash(row.key.library, digest_prefix(row.metadata.old_sign) or "")
+
+
+def _aliases(ports: Ports, library: str) -> Iterator[Sequence[tuple[str, str, str]]]:
+    """Yield a library's aliases in batches, each with the library: those that are signs, and whose these are."""
+    after = ""
+    while page := ports.catalog.aliases(library, after, _PAGE):
+        after = page[-1][0]
+        yield [(library, name, id_) for name, id_ in page]
+
+
+def _alias_numbers(alias: tuple[str, str, str]) -> tuple[int, int]:
+    library, name, id_ = alias
+    return sign_hash(library, name), name_hash(id_)
 
 
 def _entry_numbers(entry: IndexEntry) -> tuple[int, int]:
@@ -287,6 +348,13 @@ def _compare_presence(expected: Hashes, held: Hashes) -> tuple[Hashes, Hashes]:
     wanted = expected[:, 1]
     is_damaged = (size == 1) | (size > 1) & (wanted > _ANY_SIZE) & (size != wanted)
     return expected[:, 0][(wanted != _NO_SIZE) & (~there | is_damaged)], held[:, 0][~known]
+
+
+def _compare_signs(old: Hashes, aliases: Hashes, own: Hashes) -> tuple[Hashes, Hashes]:
+    """Return the old signs that are aliases of other rows or of none, and those that are other rows' own."""
+    named, there = _matched(old[:, 0], aliases)
+    owner, is_own = _matched(old[:, 0], own)
+    return old[:, 0][~there | (named != old[:, 1])], old[:, 0][is_own & (owner != old[:, 1])]
 
 
 def _matched(hashes: Hashes, table: Hashes) -> tuple[Hashes, NDArray[np.bool_]]:

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from lookalike.domain.library import LibraryRef
-from lookalike.domain.picture import Key, Metadata, MetadataChange, Picture, next_revision
+from lookalike.domain.library import Library, LibraryRef
+from lookalike.domain.picture import Key, Metadata, MetadataChange, Picture, digest_prefix, next_revision
 from lookalike.errors import PictureNotFound
 from lookalike.ports import Ports
 from lookalike.service.catalog_writes import check_revision, compare_and_set, publish_to_index
 from lookalike.service.image_source import Source
 from lookalike.service.lookup import resolve_keys
-from lookalike.service.old_signs import learn_sign
+from lookalike.service.old_signs import forget_sign, learn_sign
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Change the metadata of one picture, named by itself or by its sign. Fields not in ``change`` stay.
+    """Change the metadata of one picture, named by itself, by its sign, or by its row's key. Fields not in ``change`` stay.
+
+    An empty old sign takes back the one that the picture is told by.
 
     New tags replace all tags but those that start with one of ``keep``. With ``revision``, only a picture of that
     revision is changed.
     """
 
     library_ref: LibraryRef
-    which: Source | str
+    which: Source | str | Key
     change: MetadataChange
     keep: tuple[str, ...] = ()
     revision: int | None = None
@@ -37,13 +40,14 @@ def update(ports: Ports, command: Update) -> Picture:
     the picture has another revision than the command's, and a UrlError or a PictureError if the picture given cannot be loaded.
     """
     library = ports.catalog.library(command.library_ref.tenant, command.library_ref.name)
-    which = command.which if isinstance(command.which, Source) else [command.which]
-    keys = [] if library is None else resolve_keys(ports, library, which)
+    keys = [] if library is None else _keys_of(ports, library, command.which)
     if library is None or not keys:
         raise PictureNotFound(command.which if isinstance(command.which, str) else "the picture given")
     if not command.change:
         return _live(ports.catalog.picture(keys[0]), keys[0], command.revision)
-    if sign := command.change.get("old_sign"):
+    sign = command.change.get("old_sign")
+    before = None if sign is None else _live(ports.catalog.picture(keys[0]), keys[0], command.revision)
+    if sign:
         learn_sign(ports, library, keys[0], sign)
 
     def step(current: Picture | None) -> Picture:
@@ -53,9 +57,17 @@ def update(ports: Ports, command: Update) -> Picture:
             metadata=_changed(current.metadata, command.change, command.keep),
         )
 
-    written = compare_and_set(ports, keys[0], step)
+    written = compare_and_set(ports, keys[0], step, digest_prefix(sign or "") or "")
+    if before is not None and not sign:
+        forget_sign(ports, keys[0], before.metadata.old_sign)
     publish_to_index(ports, [written])
     return written
+
+
+def _keys_of(ports: Ports, library: Library, which: Source | str | Key) -> Sequence[Key]:
+    if isinstance(which, Key):
+        return [which]
+    return resolve_keys(ports, library, which if isinstance(which, Source) else [which])
 
 
 def _live(current: Picture | None, key: Key, revision: int | None) -> Picture:

@@ -15,7 +15,7 @@ from msgspec import UNSET
 
 from lookalike.domain.application import Permission
 from lookalike.domain.library import Identity, Kind, LibraryRef
-from lookalike.domain.picture import Decoded
+from lookalike.domain.picture import Decoded, is_same_sign
 from lookalike.errors import InvalidArgument, LibraryFull, LookalikeError
 from lookalike.imaging.decode import FORMATS, Bounds, decode
 from lookalike.service.capacity import ApplicationFull
@@ -247,7 +247,7 @@ class ApiTarget:
             tags=said.tags,
             label=said.label,
             desc=said.desc,
-            old_cont_sign=said.old_cont_sign,
+            old_cont_sign=said.old_cont_sign or UNSET,
         )
         return msgspec.json.encode(given) + b"\n"
 
@@ -360,7 +360,10 @@ class ApiTarget:
     ) -> Result:
         """Return what becomes of a row whose picture is there: as the service said it, if the key may not look at it."""
         found = self._client.call("GET", self._lookup.path_of(id_))
+        if found.status == 409:  # another picture had its sign elsewhere: nothing can be said of either by it
+            return Result(Outcome.REFUSED, id_, found.problem)
         held = {} if found.is_not_permitted else checked(found)
+        on_duplicate, told = self._wanted.on_duplicate, str(held.get("old_cont_sign", ""))
 
         def same() -> bool:
             if self._identity is Identity.PICTURE or line.file is None:
@@ -371,24 +374,21 @@ class ApiTarget:
             wanted = said_of(line.work.row, self._identity)
             label, desc = (UNSET if one is UNSET else json.loads(bytes(one)) for one in (wanted.label, wanted.desc))
             said = (wanted.brief, [*wanted.tags], label, desc)
-            same_sign = wanted.old_cont_sign in (None, held.get("old_cont_sign"))
+            same_sign = wanted.old_cont_sign is None or is_same_sign(wanted.old_cont_sign, told)
             if held and same_sign and said == tuple(held.get(name, nothing) for name, nothing in _NOTHING.items()):
                 return False
             if not trying:
-                row = replace(line.work.row, id=id_)
-                self._changed(row, wanted.old_cont_sign)
+                self._changed(replace(line.work.row, id=id_), wanted.old_cont_sign)
             return True
 
         try:
-            on_duplicate, told = self._wanted.on_duplicate, str(held.get("old_cont_sign", ""))
             return of_existing(line.work, id_, on_duplicate, same, update, repaired=repaired, old_sign=told)
         except NotShown as error:
             return Result(Outcome.FAILED, id_, reason_of(error))
 
     def _changed(self, row: Row, old_sign: str | None) -> None:
         members = {"brief": row.brief, "tags": [*row.tags], **({"old_cont_sign": old_sign} if old_sign else {})}
-        texts = (("label", row.label), ("desc", row.desc))
-        parsed = {name: json.loads(text) for name, text in texts if text is not None}
+        parsed = {name: json.loads(text) for name in ("label", "desc") if (text := getattr(row, name)) is not None}
         body = json.dumps({**members, **parsed}).encode()
         changed = self._client.call("PATCH", self._lookup.path_of(row.id or ""), body)
         if changed.is_not_permitted:

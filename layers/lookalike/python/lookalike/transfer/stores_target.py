@@ -217,7 +217,7 @@ class StoresTarget:
             if metadata == picture.metadata:
                 return False
             if not trying:
-                update(self._ports, Update(self._ref, name_of(self._there(), picture), _all_of(metadata)))
+                update(self._ports, Update(self._ref, picture.key, _all_of(metadata)))
             return True
 
         id_ = name_of(self._there(), picture)

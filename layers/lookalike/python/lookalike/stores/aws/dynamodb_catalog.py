@@ -5,15 +5,23 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 
 from lookalike.domain.library import Kind, Library, RemovedLibrary
-from lookalike.domain.picture import Key, Picture
+from lookalike.domain.picture import Key, Picture, State
 from lookalike.errors import LibraryExists, LibraryNotFound, RevisionConflict
 from lookalike.ports import Catalog
 from lookalike.stores.aws.dynamodb_attributes import number, text
-from lookalike.stores.aws.dynamodb_conditions import ABSENT, Condition, ConditionError, attributes_equal
+from lookalike.stores.aws.dynamodb_conditions import (
+    ABSENT,
+    Condition,
+    ConditionError,
+    any_of,
+    attribute_differs,
+    attributes_equal,
+)
 from lookalike.stores.aws.dynamodb_items import (
     REMOVED_LIBRARIES_PARTITION,
     alias_item,
@@ -112,12 +120,22 @@ class DynamoCatalog(Catalog):
         self._table.put_all([alias_item(library, name, id_) for name, id_ in aliases.items()])
 
     def claim_alias(self, library: str, name: str, id_: str, instead: str | None) -> bool:
-        condition = ABSENT if instead is None else attributes_equal({"id": text(instead)})
+        item, owner = alias_item(library, name, id_), None if instead is None else picture_key(library, instead)
         try:
-            self._table.put(alias_item(library, name, id_), condition)
+            if instead is None or owner is None or not owner.is_valid:  # no row has such a key
+                self._table.put(item, ABSENT if instead is None else attributes_equal({"id": text(instead)}))
+            else:
+                self._table.transact(
+                    self._table.put_action(item, attributes_equal({"id": text(instead)})),
+                    self._table.check_action(owner, any_of(ABSENT, attribute_differs("state", text(State.LIVE)))),
+                )
         except ConditionError:
             return False
         return True
+
+    def remove_alias(self, library: str, name: str, id_: str) -> None:
+        with suppress(ConditionError):
+            self._table.delete(alias_key(library, name), attributes_equal({"id": text(id_)}))
 
     def forget_library(self, uid: str) -> None:
         self._table.delete_all([key_of(item) for item in self._table.query(alias_key(uid, "").pk)])
@@ -193,6 +211,16 @@ class DynamoCatalog(Catalog):
             self._table.put(picture_item(picture), ABSENT if previous is None else _at_revision(previous))
         except ConditionError:
             raise RevisionConflict(f"{picture.key.library}/{picture.key.id}") from None
+
+    def put_called(self, picture: Picture, previous: int | None, name: str) -> None:
+        key = picture.key
+        try:
+            self._table.transact(
+                self._table.put_action(picture_item(picture), ABSENT if previous is None else _at_revision(previous)),
+                self._table.check_action(alias_key(key.library, name), attributes_equal({"id": text(key.id)})),
+            )
+        except ConditionError:
+            raise RevisionConflict(f"{key.library}/{key.id}") from None
 
     def remove(self, key: Key, revision: int) -> None:
         try:

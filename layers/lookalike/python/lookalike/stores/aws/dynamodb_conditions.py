@@ -43,6 +43,15 @@ def attribute_absent(name: str) -> Condition:
     }
 
 
+def attribute_differs(name: str, value: Mapping[str, Any]) -> Condition:
+    """Condition: the stored item has the attribute, with another value."""
+    return {
+        "ConditionExpression": f"#{name} <> :{name}",
+        "ExpressionAttributeNames": {f"#{name}": name},
+        "ExpressionAttributeValues": {f":{name}": value},
+    }
+
+
 def all_of(*conditions: Condition) -> Condition:
     """Condition: all of these hold. A name or value that several of them use must be the same in all."""
     return _joined(" AND ", conditions)

@@ -241,7 +241,7 @@ class Table:
                 break
 
     def transact(self, *actions: Mapping[str, Any]) -> None:
-        """Apply all of these actions or none. See :meth:`put_action`, :meth:`delete_action`.
+        """Apply all of these actions or none. See :meth:`put_action`, :meth:`delete_action`, :meth:`check_action`.
 
         Raises ConditionError with the positions of the actions whose conditions failed. Conflicts with another
         transaction are retried.
@@ -268,6 +268,10 @@ class Table:
     def delete_action(self, key: ItemKey, condition: Condition) -> Mapping[str, Any]:
         """Action of a transaction: delete an item."""
         return {"Delete": {"TableName": self._name, "Key": key.values, **condition}}
+
+    def check_action(self, key: ItemKey, condition: Condition) -> Mapping[str, Any]:
+        """Part of a transaction that changes nothing: the item must meet the condition."""
+        return {"ConditionCheck": {"TableName": self._name, "Key": key.values, **condition}}
 
     def query(self, pk: str, *, after: str | None = None, prefix: str = "", limit: int | None = None) -> Iterator[Item]:
         """Items of a partition by sort key, read lazily, page by page, with strong consistency.

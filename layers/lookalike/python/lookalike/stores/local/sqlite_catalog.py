@@ -127,9 +127,16 @@ class SqliteCatalog(Catalog):
     def claim_alias(self, library: str, name: str, id_: str, instead: str | None) -> bool:
         statement, given = "INSERT OR IGNORE INTO aliases (library, alias, id) VALUES (?, ?, ?)", [library, name, id_]
         if instead is not None:
-            statement = "UPDATE aliases SET id = ? WHERE library = ? AND alias = ? AND id = ?"
-            given = [id_, library, name, instead]
+            statement = (
+                "UPDATE aliases SET id = ? WHERE library = ? AND alias = ? AND id = ? AND NOT EXISTS "
+                "(SELECT 1 FROM pictures WHERE library = ? AND id = ? AND state = 'live')"
+            )
+            given = [id_, library, name, instead, library, instead]
         return self._database.write(lambda connection: connection.execute(statement, given).rowcount) == 1
+
+    def remove_alias(self, library: str, name: str, id_: str) -> None:
+        statement, given = "DELETE FROM aliases WHERE library = ? AND alias = ? AND id = ?", (library, name, id_)
+        self._database.write(lambda connection: connection.execute(statement, given))
 
     def missing_libraries(self, uids: Set[str]) -> Set[str]:
         there = self._rows("SELECT uid FROM libraries UNION SELECT uid FROM removed_libraries", ())
@@ -174,12 +181,10 @@ class SqliteCatalog(Catalog):
         return self._pictures(f"library = ? AND id >= ?{below} ORDER BY id LIMIT ?", library, prefix, *bounds, limit)
 
     def put(self, picture: Picture, previous: int | None) -> None:
-        key, values = picture.key, row_of(picture)
-        if previous is None:
-            self._change_row(INSERT, values, key)
-        else:
-            statement = f"UPDATE pictures SET ({COLUMNS}) = ({VALUES}) WHERE {AT_REVISION}"
-            self._change_row(statement, (*values, *at_revision(key, previous)), key)
+        self._change_row(*_put(picture, previous), picture.key)
+
+    def put_called(self, picture: Picture, previous: int | None, name: str) -> None:
+        self._change_row(*_put(picture, previous), picture.key, called=name)
 
     def remove(self, key: Key, revision: int) -> None:
         self._change_row(f"DELETE FROM pictures WHERE {AT_REVISION}", at_revision(key, revision), key)
@@ -277,8 +282,12 @@ class SqliteCatalog(Catalog):
     def _report_damaged(self, row: Row, reason: str) -> None:
         self._damaged.report("pictures", name_of(row), reason)
 
-    def _change_row(self, statement: str, values: Sequence[object], key: Key) -> None:
+    def _change_row(self, statement: str, values: Sequence[object], key: Key, called: str | None = None) -> None:
+        given = "SELECT 1 FROM aliases WHERE library = ? AND alias = ? AND id = ?"
+
         def change(connection: sqlite3.Connection) -> None:
+            if called is not None and not connection.execute(given, (key.library, called, key.id)).fetchone():
+                raise RevisionConflict(f"{key.library}/{key.id}: {called} is another's")
             if connection.execute(statement, values).rowcount == 0:
                 raise RevisionConflict(f"{key.library}/{key.id}")
 
@@ -287,6 +296,15 @@ class SqliteCatalog(Catalog):
 
     def _rows(self, statement: str, values: Sequence[object]) -> list[Row]:
         return fetch_all(self._database, statement, values)
+
+
+def _put(picture: Picture, previous: int | None) -> tuple[str, Sequence[object]]:
+    """Return the statement that writes a row in place of the one of that revision, and its values."""
+    values = row_of(picture)
+    if previous is None:
+        return INSERT, values
+    statement = f"UPDATE pictures SET ({COLUMNS}) = ({VALUES}) WHERE {AT_REVISION}"
+    return statement, (*values, *at_revision(picture.key, previous))
 
 
 def _revision(connection: sqlite3.Connection, key: Key) -> int | None:

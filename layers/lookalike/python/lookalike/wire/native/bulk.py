@@ -185,7 +185,7 @@ class _Work:
             label=said.label,
             desc=said.desc,
             on_duplicate=said.on_duplicate,
-            old_cont_sign=said.old_cont_sign,
+            old_cont_sign=None if said.old_cont_sign is UNSET else said.old_cont_sign,
         )
         held = add_or_find(
             self.ports, self.library, reading.ref_of(self.library), Given(self.application, source, given)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 
+from msgspec import UNSET
+
 from lookalike.domain.application import Application, Permission
 from lookalike.domain.library import Identity, Library, LibraryRef
 from lookalike.domain.picture import Key, Picture, State
@@ -159,12 +161,12 @@ def _existing(ports: Ports, ref: LibraryRef, given: Given, exists: PictureExists
     if said.on_duplicate == "update":
         require(given.application, Permission.UPDATE)
         change = reading.change_of(ref, _change_of(said))
-        return update(ports, Update(ref, name_of(library, picture), change))
+        return update(ports, Update(ref, picture.key, change))
     old_sign = reading.metadata_of(ref, said).old_sign
     if old_sign and old_sign != picture.metadata.old_sign:
         require(given.application, Permission.UPDATE)
         if not picture.metadata.old_sign:
-            return update(ports, Update(ref, name_of(library, picture), {"old_sign": old_sign}))
+            return update(ports, Update(ref, picture.key, {"old_sign": old_sign}))
         learn_sign(ports, library, picture.key, old_sign, told=False)
     return picture
 
@@ -172,11 +174,11 @@ def _existing(ports: Ports, ref: LibraryRef, given: Given, exists: PictureExists
 def _change_of(said: MetadataGiven) -> PictureChange:
     """Return what an add says of a picture that is there; what it does not say stays."""
     return PictureChange(
-        brief=said.brief or None,
-        tags=said.tags or None,
+        brief=said.brief or UNSET,
+        tags=said.tags or UNSET,
         label=said.label,
         desc=said.desc,
-        old_cont_sign=said.old_cont_sign,
+        old_cont_sign=UNSET if said.old_cont_sign is None else said.old_cont_sign,
     )
 
 

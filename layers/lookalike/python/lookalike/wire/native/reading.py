@@ -278,26 +278,27 @@ def _source_of_file(ports: Ports, data: bytes) -> Source:
 
 def metadata_of(library: LibraryRef, said: MetadataGiven) -> Metadata:
     """Return what is said of a picture. Raises InvalidArgument."""
-    change = PictureChange(
-        brief=said.brief, tags=said.tags, label=said.label, desc=said.desc, old_cont_sign=said.old_cont_sign
-    )
+    old_sign = UNSET if said.old_cont_sign is None else said.old_cont_sign
+    change = PictureChange(brief=said.brief, tags=said.tags, label=said.label, desc=said.desc, old_cont_sign=old_sign)
     return Metadata(**change_of(library, change))
 
 
 def change_of(library: LibraryRef, said: PictureChange) -> MetadataChange:
     """Return the members to change. Raises InvalidArgument."""
     change: MetadataChange = {}
-    if said.brief is not None:
-        change["brief"] = _bounded("brief", _checked_text(said.brief, "/brief"))
-    if said.tags is not None:
-        change["tags"] = _tags_of(library, said.tags)
+    if said.brief is not UNSET:
+        change["brief"] = _bounded("brief", _checked_text(said.brief or "", "/brief"))
+    if said.tags is not UNSET:
+        change["tags"] = _tags_of(library, said.tags or ())
     if said.label is not UNSET:
         label = _label_of(bytes(said.label))
         _check_size("label", label_codec.encoded_size(label))
         change["label"] = label
     if said.desc is not UNSET:
         change["desc"] = _bounded("desc", exact_json.compact(exact_json.read(bytes(said.desc))))
-    if said.old_cont_sign is not None:
+    if said.old_cont_sign is None and library.identity is Identity.PICTURE:
+        change["old_sign"] = ""
+    elif isinstance(said.old_cont_sign, str):
         change["old_sign"] = _old_sign_of(library, said.old_cont_sign)
     return change
 

@@ -154,13 +154,13 @@ class PutGiven(DescriptionGiven, frozen=True, kw_only=True):
 
 
 class PictureChange(Given, frozen=True, kw_only=True):
-    """What to change: members that are absent stay."""
+    """What to change: members that are absent stay, and null takes away; but of ``label`` and ``desc`` it is a value."""
 
-    brief: Brief | None = None
-    tags: Tags | None = None
+    brief: Brief | UnsetType | None = UNSET
+    tags: Tags | UnsetType | None = UNSET
     label: Label | UnsetType = UNSET
     desc: Desc | UnsetType = UNSET
-    old_cont_sign: OldContSign | None = None
+    old_cont_sign: OldContSign | UnsetType | None = UNSET
 
 
 class LibraryGiven(Given, frozen=True, kw_only=True):
@@ -264,9 +264,9 @@ class RowGiven(Given, frozen=True, kw_only=True):
     url: Url | None = None
     base64: Base64 | None = None
     upload: UploadId | None = None
-    brief: Brief | None = None
-    tags: Tags | None = None
+    brief: Brief | UnsetType | None = UNSET
+    tags: Tags | UnsetType | None = UNSET
     label: Label | UnsetType = UNSET
     desc: Desc | UnsetType = UNSET
     on_duplicate: OnDuplicate = "return"
-    old_cont_sign: OldContSign | None = None
+    old_cont_sign: OldContSign | UnsetType | None = UNSET

@@ -129,6 +129,23 @@ def test_a_vendors_library_has_its_rules() -> None:
     assert alice.call("PUT", "/libraries/same_hq", {"kind": "same", "identity": "picture"}).status == 201
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("same_hq", "same"), ("similar", "similar"), ("product", "product"), ("jumdata", ALICE.policy.kind)],
+)
+def test_a_vendors_library_needs_no_kind(name: str, kind: str) -> None:
+    """That of Jumdata is of the kind that its application's libraries are."""
+    made = alice.call("PUT", f"/libraries/{name}", {})
+    assert (made.status, made.json["kind"], made.json["identity"]) == (201, kind, "picture")
+
+
+def test_what_is_not_said_of_a_library_is_as_it_is() -> None:
+    alice.library(kind="similar")
+    again = alice.call("PUT", "/libraries/shop", {"capacity": 7})
+    assert (again.status, again.json["kind"], again.json["capacity"]) == (200, "similar", 7)
+    problem(alice.call("PUT", "/libraries/shop", {"identity": "picture"}), 409, "library_exists")
+
+
 def test_a_vendors_library_is_made_by_the_first_add_of_either() -> None:
     added = alice.add("same_hq", picture(1), brief="one", tags=["5"])
     assert added.status == 201

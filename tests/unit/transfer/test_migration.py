@@ -146,14 +146,17 @@ def test_ids_of_a_vendor_s_list_lead_nowhere_else(memory: Ports, tmp_path: Path)
 OLD = "123456789,987654321"
 
 
+@pytest.mark.parametrize("by_api", [False, True])
 @pytest.mark.parametrize("library", ["similar", "jumdata"])
-def test_signs_that_callers_have_stored_go_on_working(memory: Ports, tmp_path: Path, library: str) -> None:
+def test_signs_that_callers_have_stored_go_on_working(
+    memory: Ports, tmp_path: Path, library: str, by_api: bool
+) -> None:
     given = OLD if library == "similar" else base64.b64encode(OLD.encode()).decode().rstrip("=")
     for number in range(2):
         (tmp_path / f"{number}.png").write_bytes(picture(number))
     table = tmp_path / "t.csv"
     table.write_text(f'file,cont_sign,brief\n0.png,"{given}",first\n1.png,no sign,second\n')
-    lines = Importer(memory, ALICE, by_api=False).run(table, library, "id=cont_sign")
+    lines = Importer(memory, ALICE, by_api=by_api).run(table, library, "id=cont_sign")
     assert [line[0] for line in lines] == ["added", "added"]
     assert lines[0][2] != OLD
     baidu, jumdata = Caller(ALICE), Client(ALICE)

@@ -132,9 +132,6 @@ class ApiTarget:
         said = {"kind": self._wanted.kind, "identity": self._wanted.identity, "capacity": self._wanted.capacity}
         known = {name: value for name, value in said.items() if value is not None}
         made = self._client.call("PUT", self._path, json.dumps(known).encode())
-        if made.json.get("code") == "unsupported_by_library":  # a vendor's, whose kind and identity are known
-            body = {"kind": self._wanted.kind or self._wanted.library.removesuffix("_hq"), "identity": Identity.PICTURE}
-            made = self._client.call("PUT", self._path, json.dumps(body).encode())
         if made.is_not_permitted:
             raise InvalidArgument("--library", f"there is no library {self._wanted.library}, and {made.problem}")
         return checked(made)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import UNSET
+
 from lookalike.domain.application import Application
 from lookalike.domain.library import Identity, Kind, Library, LibraryRef
 from lookalike.errors import LibraryExists, Unavailable
@@ -47,7 +49,10 @@ def put_library(ports: Ports, application: Application, request: Request) -> Rep
 def _ref_of(application: Application, name: str, said: LibraryGiven) -> LibraryRef:
     """Return the library to make. Raises InvalidArgument for a name that none may have, or a vendor's with other rules."""
     reserved = library_ref(application, name)
-    ref = LibraryRef(application.tenant, name, Kind(said.kind), Identity(said.identity))
+    usual = reserved if name in RESERVED_LIBRARIES else LibraryRef(application.tenant, name, Kind.SAME, Identity.OWN)
+    kind = usual.kind if said.kind is UNSET else Kind(said.kind)
+    identity = usual.identity if said.identity is UNSET else Identity(said.identity)
+    ref = LibraryRef(application.tenant, name, kind, identity)
     if name in RESERVED_LIBRARIES and ref != reserved:
         raise UnsupportedByLibrary(
             "body", f"{name} is a vendor's: its kind is {reserved.kind}, and its identity {reserved.identity}"
@@ -59,7 +64,7 @@ def _existing(ports: Ports, application: Application, ref: LibraryRef, said: Lib
     library = ports.catalog.library(application.tenant, ref.name)
     if library is None:
         raise Unavailable(f"catalog: library {ref.name} was made and removed at once")
-    if (library.kind, library.identity) != (ref.kind, ref.identity):
+    if said.kind not in (UNSET, library.kind) or said.identity not in (UNSET, library.identity):
         raise LibraryIsOther(library)
     if said.capacity is None or said.capacity == library.capacity:
         return library

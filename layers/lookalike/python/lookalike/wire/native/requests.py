@@ -166,10 +166,21 @@ class PictureChange(Given, frozen=True, kw_only=True):
 class LibraryGiven(Given, frozen=True, kw_only=True):
     """A library to make."""
 
-    kind: Literal["same", "similar", "product"] = "same"
-    identity: Annotated[
-        Literal["own", "picture"], Meta(description="own: pictures have your ids; picture: a picture is its own id")
-    ] = "own"
+    kind: (
+        Annotated[
+            Literal["same", "similar", "product"], Meta(description="Unless said, same, or what a vendor's library is")
+        ]
+        | UnsetType
+    ) = UNSET
+    identity: (
+        Annotated[
+            Literal["own", "picture"],
+            Meta(
+                description="own: pictures have your ids; picture: a picture is its own id. Unless said, own, or picture in a vendor's library"
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     capacity: Capacity | None = None
 
 

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.domain.library import Library
-from lookalike.domain.picture import digest_prefix, sign_of
+from lookalike.domain.library import Kind, Library, LibraryRef
+from lookalike.domain.picture import Key, digest_prefix, sign_of
 from lookalike.ports import Ports
 from lookalike.service.purge import purge
 from lookalike.service.restore import restore
+from lookalike.service.update import Update, update
+from lookalike.transfer.outcomes import Outcome
 from lookalike.transfer.target import OnDuplicate
 from tests.conftest import ALICE, BOB
 from tests.support import baidu
@@ -268,6 +270,46 @@ def test_archives_take_it_along(memory: Ports, imported: Import, tmp_path: Path)
     assert sorted(row.metadata.old_sign for row in rows) == ["", OLD]
     (signed,) = [row for row in rows if row.metadata.old_sign]
     assert there.catalog.alias(moved.uid, digest_prefix(OLD) or "") == signed.key.id
+
+
+def test_archives_take_it_from_no_live_picture(memory: Ports, imported: Import, tmp_path: Path) -> None:
+    """One that is to come with it is refused, by a trial, too; one that is there stays as it is."""
+    ((_, _, first, *_),) = imported((0, OLD))
+    exported(memory, ALICE, tmp_path / "a")
+    there = f"/libraries/similar/pictures/{first}"
+    assert HERE.call("DELETE", there).status == 204
+    ((outcome, _, second, *_),) = imported((1, OLD), name="u.csv")
+    assert outcome == "added"
+    assert put_back(memory, ALICE, tmp_path / "a").counts == {Outcome.REFUSED: 1}
+    assert HERE.call("GET", there).status == 404
+    assert told(1) == OLD
+    assert HERE.call("POST", f"{there}/restore").status == 200
+    (tmp_path / "a.journal").unlink()
+    assert put_back(memory, ALICE, tmp_path / "a").counts == {Outcome.SAME: 1}
+    assert told(0) == first
+    assert VENDOR.call("similar", "delete", cont_sign=OLD).get("error_code") is None
+    assert HERE.call("GET", f"/libraries/similar/pictures/{second}").status == 404
+    assert HERE.call("GET", there).status == 200
+
+
+def test_an_older_picture_gets_it_from_an_archive(memory: Ports, imported: Import, tmp_path: Path) -> None:
+    """Unless another one has it here."""
+    imported((0, ""), (1, ""))
+    exported(memory, ALICE, tmp_path / "before")
+    keys = [row.key for row in memory.catalog.pictures(library(memory).uid, None, 9)]
+    for key, sign in zip(keys, (OLD, "8,8"), strict=True):
+        assert HERE.call("PATCH", f"/libraries/similar/pictures/{sign_of(key.id)}", {"old_cont_sign": sign}).status == 200
+    exported(memory, ALICE, tmp_path / "a")
+    there = memory_ports(ALICE)
+    put_back(there, ALICE, tmp_path / "before")
+    second = Key(library(there).uid, keys[1].id)
+    update(there, Update(LibraryRef(ALICE.tenant, "similar", Kind.SIMILAR), second, {"old_sign": OLD}))
+    counts = put_back(there, ALICE, tmp_path / "a").counts
+    assert counts == {Outcome.REFUSED: 1, Outcome.SAME: 1}, "the second was changed here after it was there"
+    update(there, Update(LibraryRef(ALICE.tenant, "similar", Kind.SIMILAR), second, {"old_sign": ""}))
+    (tmp_path / "a.journal").unlink()
+    assert put_back(there, ALICE, tmp_path / "a").counts == {Outcome.UPDATED: 1, Outcome.SAME: 1}
+    assert {told(0), told(1)} > {OLD}
 
 
 @pytest.mark.parametrize("by", ["threads", "bulk"])

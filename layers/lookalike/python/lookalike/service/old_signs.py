@@ -7,8 +7,8 @@ is nothing to be tidied up.
 No two live rows have one old sign, whoever writes when: a row gets it, or comes back to life with it, only in a write that
 needs the alias to be the picture's (``put_called``), and an alias is taken only from a picture that has no live row
 (``claim_alias``); the catalog sees and does either in one step. An add that broke off leaves an alias of no picture, and so
-does not keep the sign from others. Only an archive that is put back brings its aliases as they were, whoever has them here;
-the check of the stores finds what that leaves of a sign, and mends it (``wrong_sign``).
+does not keep the sign from others. An archive that is put back takes no sign from a live picture either. What a damaged
+catalog leaves of a sign is found by the check of the stores, and mended (``wrong_sign``).
 
 A picture's own sign is not claimed, and adding it is not refused because another one had that sign elsewhere: two signs that
 agree by chance are nobody's fault. Then both are called so, and whoever names either by it is told that it is ambiguous.
@@ -16,6 +16,7 @@ agree by chance are nobody's fault. Then both are called so, and whoever names e
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from lookalike.domain.library import Library
@@ -26,6 +27,9 @@ from lookalike.service.catalog_writes import compare_and_set, publish_to_index
 
 #: Rows read per sign, to see whether two are live. A sign has 64 bits, so more than that is no coincidence.
 MAX_ROWS_PER_SIGN = 10
+
+#: Characters of an alias that stands for a sign. Ids in libraries with signs are digests, and longer.
+_PREFIX_DIGITS = 16
 
 
 def rows_of_sign(ports: Ports, library: Library, sign: str) -> list[Picture]:
@@ -56,6 +60,27 @@ def learn_sign(ports: Ports, library: Library, key: Key, sign: str, *, told: boo
     _claim(ports, key, sign)
     if told:
         ports.catalog.save_aliases(key.library, {key.id: digest_prefix(sign) or ""})
+
+
+def bring_aliases(ports: Ports, library: str, aliases: Mapping[str, str]) -> None:
+    """Store a library's aliases as an archive has them, but for those that are of live pictures here, or say a picture's sign.
+
+    To be done before the archive's rows are written, which without their alias are refused.
+    """
+    for name, id_ in aliases.items():
+        before = ports.catalog.alias(library, name)
+        names_a_picture = len(name) == _PREFIX_DIGITS  # else the alias says the sign of the picture whose id it is
+        if before is None or (names_a_picture and before != id_):
+            ports.catalog.claim_alias(library, name, id_, before)
+
+
+def require_free(ports: Ports, key: Key, sign: str) -> None:
+    """Raise InvalidArgument if another live picture of the library has this old sign."""
+    prefix = digest_prefix(sign)
+    id_ = None if prefix is None else ports.catalog.alias(key.library, prefix)
+    other = None if id_ in (None, key.id) else ports.catalog.picture(Key(key.library, id_ or ""))
+    if other is not None and other.live:
+        raise InvalidArgument("old_cont_sign", f"{sign} names the picture {sign_of(other.digest)} already")
 
 
 def require_sign(ports: Ports, picture: Picture) -> None:

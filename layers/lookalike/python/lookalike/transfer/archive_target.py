@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from itertools import islice
 
 from lookalike.domain.application import Application
 from lookalike.domain.library import Identity, Kind, Library, LibraryRef
-from lookalike.domain.picture import Key, Metadata, Picture, State, next_revision, source_key
+from lookalike.domain.picture import Key, Metadata, Picture, State, digest_prefix, next_revision, source_key
 from lookalike.errors import (
     Busy,
     InvalidArgument,
     LibraryFull,
     LookalikeError,
-    RevisionConflict,
     Unavailable,
 )
 from lookalike.ports import Ports
 from lookalike.service.add import Attempt, embed, second_embedding, write
 from lookalike.service.capacity import limited, place
-from lookalike.service.catalog_writes import MAX_ATTEMPTS, publish_to_index
+from lookalike.service.catalog_writes import MAX_ATTEMPTS, publish_to_index, write_row
 from lookalike.service.embedded_again import UNBOUNDED
 from lookalike.service.image_source import Source, load
 from lookalike.service.libraries import create_library, get_or_create_library
 from lookalike.service.model_view import current
+from lookalike.service.old_signs import bring_aliases, require_free, require_sign
 from lookalike.transfer.archive_format import ArchivedLibrary, Record
 from lookalike.transfer.archive_source import ArchivedRow, ArchiveSource, Contents
 from lookalike.transfer.journal import Entry
@@ -76,15 +76,18 @@ class ArchiveTarget:
             if found is not None:
                 self._libraries[name] = found
         if make:
-            self._save_aliases()
+            self._bring_aliases(new={name for name, library in there.items() if library is None})
 
-    def _save_aliases(self) -> None:
+    def _bring_aliases(self, new: Set[str]) -> None:
         """Store the names that other services knew the pictures by, before these: those that have no picture say nothing."""
         left = self._archive.aliases()
         while some := [*islice(left, _ALIASES)]:
             for name, library in self._libraries.items():
-                if own := {one.alias: one.id for one in some if one.library == name}:
+                own = {one.alias: one.id for one in some if one.library == name}
+                if name in new:
                     self._ports.catalog.save_aliases(library.uid, own)
+                else:
+                    bring_aliases(self._ports, library.uid, own)
 
     @property
     def _ports(self) -> Ports:
@@ -174,6 +177,7 @@ class ArchiveTarget:
             current = self._ports.catalog.picture(key)
             if current is not None and current.live:
                 return self._existing(work, current, record, trying=trying)
+            require_free(self._ports, key, record.old_sign)
             if trying:
                 return Result(Outcome.ADDED, name)
             with place(self._ports, library, needed=True) as held:
@@ -227,12 +231,12 @@ class ArchiveTarget:
         metadata = _metadata_of(record).over(current.metadata)
         if current.metadata == metadata or current.revision >= record.revision:
             return Result(Outcome.SAME, name, f"the library holds it as {record.id}")
+        require_free(self._ports, current.key, metadata.old_sign)
         changed = current.but(revision=record.revision, metadata=metadata)
         if not trying:
-            try:
-                self._ports.catalog.put(changed, current.revision)
-            except RevisionConflict as error:
-                raise Unavailable(str(error)) from error
+            require_sign(self._ports, changed)
+            if not write_row(self._ports, changed, current.revision, digest_prefix(metadata.old_sign) or ""):
+                raise Unavailable(f"catalog: {current.key.library}/{current.key.id} changes too fast")
             publish_to_index(self._ports, [changed])
         return Result(Outcome.UPDATED, name)
 

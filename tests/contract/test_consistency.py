@@ -20,7 +20,17 @@ from hypothesis import strategies as st
 from lookalike.domain.application import Application, Policy
 from lookalike.domain.consistency import Fault, Report
 from lookalike.domain.library import Identity, Kind, LibraryRef
-from lookalike.domain.picture import Key, Metadata, Picture, State, companion_keys, object_key, sign_of, thumbnail_key
+from lookalike.domain.picture import (
+    Key,
+    Metadata,
+    Picture,
+    State,
+    companion_keys,
+    digest_prefix,
+    object_key,
+    sign_of,
+    thumbnail_key,
+)
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.consistency import check
@@ -464,6 +474,17 @@ def test_signs_that_are_right_are_no_difference(signed: Signed) -> None:
     assert signed.add(1).metadata.old_sign == "2,2"
     assert signed.ports.catalog.picture(purged.key) is not None
     assert signed.told(first, second, own) == ["1,1", "3,3", sign_of(own.digest)]
+
+
+def test_a_picture_gets_its_sign_back_also_if_only_that_was_lost(signed: Signed) -> None:
+    row = signed.add(0, "1,1")
+    signed.add(1, "2,2")
+    signed.ports.catalog.remove_alias(row.key.library, row.key.id, digest_prefix("1,1") or "")
+    assert signed.check().found == {Fault.WRONG_SIGN: 1}
+    assert signed.check(repair=True).mended == {Fault.WRONG_SIGN: 1}
+    assert signed.check().found == {}
+    delete(signed.ports, Delete(signed.ref, ("1,1",)))
+    assert signed.add(0).metadata.old_sign == "1,1"
 
 
 def test_of_doubled_signs_one_stays_with_the_picture_that_it_names(signed: Signed) -> None:

@@ -100,6 +100,15 @@ def test_wrong_use_is_one_line(folder: Path, tmp_path: Path) -> None:
         assert said in line
 
 
+def test_a_trial_makes_no_data_folder(folder: Path, tmp_path: Path) -> None:
+    words = [str(folder), "--library", "a", "--data", str(tmp_path / "none"), "--dry-run"]
+    done = subprocess.run([*IMPORT, *words], capture_output=True, text=True, check=False)
+    assert "none: the import makes it" in done.stderr
+    assert "made the application" not in done.stderr
+    assert " added" in done.stdout + done.stderr
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_large_file_goes_to_a_server_as_it_came(tmp_path: Path) -> None:
     folder = tmp_path / "pictures"
     folder.mkdir()

@@ -21,7 +21,7 @@ from lookalike.service.delete import Delete, delete
 from lookalike.service.image_source import Source
 from lookalike.service.update import Update, update
 from lookalike.transfer import archive_part
-from lookalike.transfer.archive_format import MANIFEST, Manifest, read_json
+from lookalike.transfer.archive_format import MANIFEST, Manifest, is_archive, read_json
 from lookalike.transfer.archive_part import sum_of
 from lookalike.transfer.archive_source import ArchiveSource
 from lookalike.transfer.exporting import Export, Stored, chosen
@@ -92,6 +92,15 @@ def test_names_that_other_services_knew_pictures_by_come_along(filled: Ports, tm
     _flip(tmp_path / "a/aliases.ndjson")
     with pytest.raises(SourceError, match=r"aliases.ndjson: damaged"):
         ArchiveSource(tmp_path / "a")
+
+
+def test_what_is_left_of_an_archive_is_no_folder_of_pictures(filled: Ports, tmp_path: Path) -> None:
+    exported(filled, ALICE, tmp_path / "a")
+    (tmp_path / "a" / MANIFEST).unlink()
+    assert is_archive(tmp_path / "a")
+    with pytest.raises(SourceError, match="an export that was not finished"):
+        ArchiveSource(tmp_path / "a")
+    assert not is_archive(tmp_path)
 
 
 def test_others_can_read_it(filled: Ports, tmp_path: Path) -> None:

@@ -272,6 +272,15 @@ def test_archives_take_it_along(memory: Ports, imported: Import, tmp_path: Path)
     assert there.catalog.alias(moved.uid, digest_prefix(OLD) or "") == signed.key.id
 
 
+def test_a_trial_knows_the_own_signs_of_what_earlier_rows_bring(memory: Ports, imported: Import) -> None:
+    ((_, _, own, *_),) = imported((5, ""), into="product")
+    rows = ((5, ""), (6, own))
+    assert [line[:2] for line in imported(*rows, dry=True)] == [
+        ("added", ""),
+        ("refused", f"cont_sign: {own} names the picture of row 1 already"),
+    ]
+
+
 def test_archives_take_it_from_no_live_picture(memory: Ports, imported: Import, tmp_path: Path) -> None:
     """One that is to come with it is refused, by a trial, too; one that is there stays as it is."""
     ((_, _, first, *_),) = imported((0, OLD))
@@ -298,7 +307,9 @@ def test_an_older_picture_gets_it_from_an_archive(memory: Ports, imported: Impor
     exported(memory, ALICE, tmp_path / "before")
     keys = [row.key for row in memory.catalog.pictures(library(memory).uid, None, 9)]
     for key, sign in zip(keys, (OLD, "8,8"), strict=True):
-        assert HERE.call("PATCH", f"/libraries/similar/pictures/{sign_of(key.id)}", {"old_cont_sign": sign}).status == 200
+        assert (
+            HERE.call("PATCH", f"/libraries/similar/pictures/{sign_of(key.id)}", {"old_cont_sign": sign}).status == 200
+        )
     exported(memory, ALICE, tmp_path / "a")
     there = memory_ports(ALICE)
     put_back(there, ALICE, tmp_path / "before")

@@ -227,7 +227,7 @@ class SignAmbiguous(StateError):
 
     field = "picture"
     problem = "two live pictures share the sign {0.name}"
-    remedy = "name the picture by its file"
+    remedy = "name the picture by its file, or by its id take an old sign back from the one that was given it"
 
 
 class LibraryExists(StateError):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import typer
@@ -74,7 +75,16 @@ class Where:
         if self.key is not None:
             raise InvalidArgument("--key", "goes with --url, the address of a running server")
         prepare_process()
-        settings = settings_for(self.data, self.stack)
+        with ExitStack() as kept:
+            settings = settings_for(self.data, self.stack)
+            if reading and settings.data is not None and not settings.data.exists():
+                note(f"there is no data folder {settings.data}: the import makes it")
+                settings = replace(settings, data=Path(kept.enter_context(tempfile.TemporaryDirectory())) / "data")
+                _made_application(settings)
+            yield kept.enter_context(self._opened(settings, reading=reading))
+
+    @contextmanager
+    def _opened(self, settings: Settings, *, reading: bool) -> Iterator[tuple[Ports, Application]]:
         application = self._application(settings)
         try:
             opened: AbstractContextManager[Ports] = closing(bootstrap.build(settings))
@@ -102,10 +112,15 @@ class Where:
     def _application(self, settings: Settings) -> Application:
         """Return the application whose library it is; in a data folder without any, one is made, as `serve` does."""
         with bootstrap.applications(settings, make=settings.data is not None) as applications:
-            if self.name is None and settings.data is not None and not applications.applications():
-                typer.echo(f"lookalike: made the application default in {settings.data}", err=True)
-                return create_application(applications, unix_milliseconds, "default")
-            return one_application(applications, self.name)
+            if self.name is not None or settings.data is None or applications.applications():
+                return one_application(applications, self.name)
+        typer.echo(f"lookalike: made the application default in {settings.data}", err=True)
+        return _made_application(settings)
+
+
+def _made_application(settings: Settings) -> Application:
+    with bootstrap.applications(settings, make=True) as applications:
+        return create_application(applications, unix_milliseconds, "default")
 
 
 def _noted(target: Target, wanted: Wanted) -> Target:

@@ -26,7 +26,7 @@ class Fault(StrEnum):
     )
     UNREADABLE = "unreadable"  #: its row cannot be read
     NO_LIBRARY = "no_library"  #: its library is not in the catalog, so that nobody can search or delete it
-    WRONG_SIGN = "wrong_sign"  #: callers are told an old sign of it that names another picture, or none
+    WRONG_SIGN = "wrong_sign"  #: callers are told an old sign of it that names another picture, or none, or that it would not get back
     SHARED_SIGN = "shared_sign"  #: the old sign that callers are told of it is another picture's own, so neither's name
     ORPHAN_ENTRY = "orphan_entry"  #: the index keeps an entry, hidden, that no row is of
     ORPHAN_FILE = "orphan_file"  #: a file beside the originals that no row points to

@@ -103,8 +103,9 @@ def forget_sign(ports: Ports, key: Key, sign: str) -> None:
 
 
 def is_named(ports: Ports, row: Picture) -> bool:
-    """Whether the old sign that a row is told by names its picture."""
-    return ports.catalog.alias(row.key.library, digest_prefix(row.metadata.old_sign) or "") == row.key.id
+    """Whether the old sign that a row is told by names its picture, and the picture gets it back if it is added again."""
+    library, id_, prefix = row.key.library, row.key.id, digest_prefix(row.metadata.old_sign) or ""
+    return ports.catalog.alias(library, prefix) == id_ and ports.catalog.alias(library, id_) == prefix
 
 
 def is_ambiguous(ports: Ports, row: Picture) -> bool:

@@ -12,7 +12,7 @@ from lookalike.domain.library import Kind
 from lookalike.domain.picture import Key, Picture, State
 from lookalike.ports import Ports
 from lookalike.service.old_signs import is_ambiguous, is_named
-from lookalike.service.survey import Hashes, Survey, are_among, key_hash, name_hash, old_sign_hash
+from lookalike.service.survey import Hashes, Survey, are_among, expected_aliases, key_hash, name_hash
 
 #: Milliseconds since a picture's last change before which no difference of it counts: its write may be under way.
 GRACE_MS = 60_000
@@ -156,8 +156,12 @@ class SecondLook:
 
 
 def _have_old_signs(rows: Sequence[Picture], wanted: Hashes) -> list[bool]:
-    chosen = are_among((old_sign_hash(row) for row in rows), wanted)
-    return [row.live and bool(row.metadata.old_sign) and here for row, here in zip(rows, chosen, strict=True)]
+    return [
+        row.live
+        and bool(row.metadata.old_sign)
+        and any(are_among((alias for alias, _ in expected_aliases(row)), wanted))
+        for row in rows
+    ]
 
 
 def look_now(ports: Ports, kind: Kind, keys: Sequence[Key]) -> tuple[dict[Key, Picture | None], dict[Key, IndexEntry]]:

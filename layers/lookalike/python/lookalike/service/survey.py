@@ -248,7 +248,7 @@ class _Rows:
             if counts and row.key.library in self.aliased:
                 own_signs.append((sign_hash(row.key.library, row.key.id[:16]), name_hash(row.key.id)))
             if counts and row.metadata.old_sign and row.key.library in self.signed:
-                old_signs.append((old_sign_hash(row), name_hash(row.key.id)))
+                old_signs += expected_aliases(row)
             if self.deep and current:
                 self._draw(row)
         self.lists.rows.add(rows)
@@ -270,13 +270,14 @@ def contents_of(live: bool, revision: int, model: str) -> int:
     return (revision << 16 | _LIVE | crc32(model.encode()) & (_LIVE - 1)) & _UINT64 if live else 0
 
 
-def old_sign_hash(row: Picture) -> int:
-    """Return the hash of the sign that a row's picture had elsewhere."""
-    return sign_hash(row.key.library, digest_prefix(row.metadata.old_sign) or "")
+def expected_aliases(row: Picture) -> list[tuple[int, int]]:
+    """Return what the aliases must say of a row with an old sign: that it is this picture's, and that the picture has it."""
+    library, id_, prefix = row.key.library, row.key.id, digest_prefix(row.metadata.old_sign) or ""
+    return [_alias_numbers((library, prefix, id_)), _alias_numbers((library, id_, prefix))]
 
 
 def _aliases(ports: Ports, library: str) -> Iterator[Sequence[tuple[str, str, str]]]:
-    """Yield a library's aliases in batches, each with the library: those that are signs, and whose these are."""
+    """Yield a library's aliases in batches, each with the library."""
     after = ""
     while page := ports.catalog.aliases(library, after, _PAGE):
         after = page[-1][0]

@@ -156,8 +156,9 @@ class _Version(msgspec.Struct):
 
 
 def is_archive(folder: Path) -> bool:
-    """Whether a folder is an archive, or the beginning of one."""
-    return (folder / MANIFEST).is_file() or (folder / PLAN).is_file()
+    """Whether a folder is an archive, the beginning of one, or what is left of one."""
+    first = file_names(0)
+    return any((folder / name).is_file() for name in (MANIFEST, PLAN, first["rows"], first["vectors"]))
 
 
 def read_json(path: Path, kind: type[_T]) -> _T:

@@ -11,6 +11,7 @@ from lookalike.domain.picture import Decoded, Metadata, MetadataChange, Picture,
 from lookalike.embedding.library_embedding import embed_for_library
 from lookalike.errors import (
     Busy,
+    InvalidArgument,
     LibraryFull,
     LibraryNotFound,
     LookalikeError,
@@ -245,6 +246,7 @@ def _all_of(metadata: Metadata) -> MetadataChange:
 def _ref_of(application: Application, wanted: Wanted) -> LibraryRef:
     reserved = library_ref(application, wanted.library)
     if wanted.library in RESERVED_LIBRARIES:
-        wanted.check_kind(reserved.kind)
+        if wanted.kind not in (None, reserved.kind):
+            raise InvalidArgument("--kind", f"{wanted.library} is a vendor's library, and its kind is {reserved.kind}")
         return reserved
     return LibraryRef(application.tenant, wanted.library, wanted.kind or Kind.SAME, Identity.OWN)

@@ -7,7 +7,7 @@ import threading
 import weakref
 from dataclasses import dataclass
 
-from lookalike.domain.picture import Decoded
+from lookalike.domain.picture import Decoded, digest_prefix
 from lookalike.errors import InvalidArgument
 from lookalike.transfer.outcomes import Outcome, Result
 from lookalike.transfer.target import OnDuplicate, Work
@@ -59,8 +59,13 @@ class Trial:
 
     def _claim(self, sign: str, picture: str, row: int) -> None:
         self._database.execute("INSERT OR IGNORE INTO signs VALUES (?, ?, ?)", (sign, picture, row))
-        owner, first = self._database.execute("SELECT picture, row FROM signs WHERE sign = ?", (sign,)).fetchone()
-        if owner != picture:
+        prefix = digest_prefix(sign) or ""
+        owners = self._database.execute(
+            "SELECT picture, row FROM signs WHERE sign = ? "  # or it is the own sign of one that a row has brought
+            "UNION SELECT picture, row FROM pictures WHERE picture BETWEEN ? AND ? ORDER BY row",
+            (sign, prefix, f"{prefix}g" if prefix else ""),
+        ).fetchall()
+        for first in (row for owner, row in owners if owner != picture):
             raise InvalidArgument("old_cont_sign", f"{sign} names the picture of row {first} already")
 
 

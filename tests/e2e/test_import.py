@@ -58,6 +58,23 @@ def test_killed_again_and_again(folder: Path, tmp_path: Path) -> None:
     assert said["libraries"] == {"shop": PICTURES}
 
 
+def test_a_service_manager_ends_it_as_ctrl_c_does(folder: Path, tmp_path: Path) -> None:
+    words = [str(folder), "--library", "shop", "--data", str(tmp_path / "data")]
+    with subprocess.Popen([*IMPORT, *words, "--rate", "10"], stderr=subprocess.PIPE, text=True) as running:
+        while not [*(tmp_path / "data").glob("originals/??/*")]:
+            assert running.poll() is None
+            time.sleep(0.1)
+        running.terminate()
+        said = running.communicate(timeout=60)[1]
+    assert running.returncode == 130
+    assert "interrupted" in said
+    outcomes = [outcome for outcome, *_ in read_report(folder.with_name("pictures.report.csv"))]
+    assert (len(outcomes), {*outcomes}) == (PICTURES, {"added", "not done"})
+    done = subprocess.run([*IMPORT, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"The library holds {PICTURES} of {PICTURES} pictures." in done.stdout
+
+
 def test_into_a_server_that_is_killed(folder: Path, tmp_path: Path) -> None:
     server = LiveServer(tmp_path / "data")
     keys = server.keys("shop")

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from lookalike import bootstrap
+from lookalike.cli.interruption import INTERRUPTED, sigterm_interrupts
 from lookalike.cli.one_application import one_application
 from lookalike.cli.screen import note
 from lookalike.cli.store_options import DataOption, StackOption, settings_for
@@ -23,7 +24,6 @@ LOST = 3
 AGAIN = 4
 
 #: Exit status of an interrupted export.
-INTERRUPTED = 130
 
 app = typer.Typer()
 
@@ -56,7 +56,8 @@ def export(
         if started.done:
             note(f"{started.done:,} pictures were written before; it goes on behind them")
         try:
-            done = started.run(_told)
+            with sigterm_interrupts():
+                done = started.run(_told)
         except KeyboardInterrupt:
             note("interrupted; run the same command again, and it goes on where it was")
             raise typer.Exit(INTERRUPTED) from None

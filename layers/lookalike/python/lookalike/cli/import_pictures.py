@@ -33,6 +33,7 @@ from lookalike.cli.import_options import (
 from lookalike.cli.import_progress import counts, shown, telling
 from lookalike.cli.import_target import Where
 from lookalike.cli.import_vendor import GroupOption, Migration, VendorKeyOption, VendorOption, VendorUrlOption, told
+from lookalike.cli.interruption import INTERRUPTED, sigterm_interrupts
 from lookalike.cli.screen import note
 from lookalike.cli.store_options import DataOption, StackOption
 from lookalike.domain.library import Identity
@@ -49,7 +50,7 @@ from lookalike.transfer.target import NotShown, OnDuplicate, Target, TargetError
 
 #: Exit statuses: some rows were refused for good; some have failed, or the import was broken off, and it is to be run
 #: again; it was interrupted.
-REFUSED, AGAIN, INTERRUPTED = 3, 4, 130
+REFUSED, AGAIN = 3, 4
 
 app = typer.Typer()
 
@@ -93,7 +94,7 @@ def import_pictures(
         opened = Migration(vendor, group, vendor_key, vendor_url).opened(source, mapped, encoding, root)
         target = where.library(Wanted(_given(library), kind, on_duplicate, vendor=told(vendor)), make=not dry)
     files = _Files(opened.path, journal_file, report_file, forget=restart and not dry)
-    with target as into, closing(files.opened(f"{into.name} {on_duplicate}", dry=dry)) as kept:
+    with sigterm_interrupts(), target as into, closing(files.opened(f"{into.name} {on_duplicate}", dry=dry)) as kept:
         raise typer.Exit(_run(Plan(opened, into, kept, where.many(workers), dry, Pace(rate)), files, as_json=as_json))
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Unpack
 
 import pytest
 
 from lookalike.domain.library import Identity, Kind, LibraryRef
-from lookalike.domain.picture import Metadata, Picture, sign_of
+from lookalike.domain.picture import Metadata, MetadataChange, Picture, sign_of
 from lookalike.errors import InvalidArgument, PictureNotFound, RevisionMismatch, SignAmbiguous
 from lookalike.ports import Catalog, Ports
 from lookalike.service.add import Add, add
@@ -25,7 +26,7 @@ OLD, OTHER = "123456789,987654321", "11,22"
 
 
 class Interrupted(MemoryOriginals):
-    """Originals; between an original and its row, something else happens once."""
+    """Originals; between reading or writing one and writing its row, something else happens once."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,6 +34,13 @@ class Interrupted(MemoryOriginals):
 
     def put(self, key: str, data: bytes) -> None:
         super().put(key, data)
+        self._then()
+
+    def get(self, key: str) -> bytes | None:
+        self._then()
+        return super().get(key)
+
+    def _then(self) -> None:
         if self.then is not None:
             then, self.then = self.then, None
             then()
@@ -49,8 +57,8 @@ class World:
     def add(self, number: int, old_sign: str = "") -> Picture:
         return add(self.ports, Add(self.ref, source(number), Metadata(old_sign=old_sign)))
 
-    def update(self, which: str, **change: str) -> Picture:
-        return update(self.ports, Update(self.ref, which, change))  # type: ignore[arg-type]
+    def update(self, which: str, **change: Unpack[MetadataChange]) -> Picture:
+        return update(self.ports, Update(self.ref, which, change))
 
     def delete(self, which: str) -> int:
         return delete(self.ports, Delete(self.ref, (which,)))
@@ -141,13 +149,7 @@ def test_one_that_is_given_away_before_it_is_restored(world: World) -> None:
     row, other = world.add(0, OLD), world.add(9)
     world.delete(OLD)
     stolen = sign_of(row.digest)
-    reads = world.ports.originals.get
-
-    def get(key: str) -> bytes | None:
-        learn_sign_of(world, other, OLD)
-        return reads(key)
-
-    world.originals.get = get  # type: ignore[method-assign]
+    world.originals.then = lambda: learn_sign_of(world, other, OLD)
     assert world.restore(stolen).metadata.old_sign == ""
     assert world.find(OLD).key == other.key
 

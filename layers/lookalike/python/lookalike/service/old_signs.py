@@ -48,7 +48,7 @@ def check_sign(ports: Ports, library: Library, key: Key, sign: str) -> None:
     """Raise InvalidArgument if another picture of the library has the sign, or had it at its vendor."""
     for row in rows_of_sign(ports, library, sign):
         if row.deletable and row.key != key:
-            raise InvalidArgument("old_cont_sign", f"{sign} names the picture {sign_of(row.digest)} already")
+            raise _names(sign, row)
 
 
 def learn_sign(ports: Ports, library: Library, key: Key, sign: str, *, told: bool = True) -> None:
@@ -80,7 +80,7 @@ def require_free(ports: Ports, key: Key, sign: str) -> None:
     id_ = None if prefix is None else ports.catalog.alias(key.library, prefix)
     other = None if id_ in (None, key.id) else ports.catalog.picture(Key(key.library, id_ or ""))
     if other is not None and other.live:
-        raise InvalidArgument("old_cont_sign", f"{sign} names the picture {sign_of(other.digest)} already")
+        raise _names(sign, other)
 
 
 def require_sign(ports: Ports, picture: Picture) -> None:
@@ -150,6 +150,10 @@ def _claim(ports: Ports, key: Key, sign: str) -> None:
     before = ports.catalog.alias(key.library, prefix)
     if before != key.id and not ports.catalog.claim_alias(key.library, prefix, key.id, before):
         raise _taken(sign)
+
+
+def _names(sign: str, row: Picture) -> InvalidArgument:
+    return InvalidArgument("old_cont_sign", f"{sign} names the picture {sign_of(row.digest)} already")
 
 
 def _taken(sign: str) -> InvalidArgument:

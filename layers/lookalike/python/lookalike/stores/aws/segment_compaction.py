@@ -184,12 +184,13 @@ class Compactor:
         Whoever was killed between writing a segment and publishing it has left one that no list has ever named.
         """
         named = {one.object for one in manifest.segments} | {name for one in manifest.outdated for name in one.objects}
+        before = self._clock() - self._limits.kept_ms
         try:
-            old = self._objects.written_before(self._library, self._log.space, self._clock() - self._limits.kept_ms)
+            stored = self._objects.stored(self._library, self._log.space)
         except Unavailable as error:
             logger.warning(f"segments of the index are left: {error}", extra={"library": self._library})
         else:
-            self._remove([name for name in old if name not in named])
+            self._remove([name for name, written in stored.items() if written < before and name not in named])
 
     def _remove(self, objects: Sequence[str]) -> None:
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import secrets
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -36,9 +35,6 @@ _MAX_ATTEMPTS = 60
 
 #: Seconds: bound of the random pause after an attempt.
 _MAX_PAUSE = 0.02
-
-#: A Unix millisecond that is after all others that S3 says.
-_EVER = sys.maxsize
 
 T = TypeVar("T")
 
@@ -160,7 +156,7 @@ class SegmentLibrary:
         """Delete the log, its list and the segments."""
         with self._lock:
             self._log.forget()
-            self._objects.remove(self._objects.written_before(self.library, self._log.space, _EVER))
+            self._objects.remove(self._objects.stored(self.library, self._log.space))
             self._state = None
 
     def _append(self, rows: Sequence[IndexRow]) -> None:

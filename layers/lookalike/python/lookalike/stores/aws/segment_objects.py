@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -89,16 +89,16 @@ class SegmentObjects:
         reader = _Sections(self, ref, library, described, whole)
         return LazySegment(ref.model, ref.kind, ref.rows, ref.object, reader.read)
 
-    def written_before(self, library: str, space: str, moment: int) -> list[str]:
-        """Return the names of all segments of a library's log that were written before a Unix millisecond."""
+    def stored(self, library: str, space: str) -> Mapping[str, int]:
+        """Return the names of all segments of a library's log, with the Unix millisecond that each was written."""
         with errors_as_unavailable():
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self._bucket, Prefix=folder_of(library, space)
             )
             found = [one for page in pages for one in page.get("Contents", ())]
-        return [one["Key"] for one in found if one["LastModified"].timestamp() * 1000 < moment]
+        return {one["Key"]: int(one["LastModified"].timestamp() * 1000) for one in found}
 
-    def remove(self, names: Sequence[str]) -> None:
+    def remove(self, names: Iterable[str]) -> None:
         """Delete objects; one that is gone is ignored."""
         for name in names:
             with errors_as_unavailable():
